@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_ANALYSE_FINDINGS_H
+#define PCATCH_ANALYSE_FINDINGS_H
+
+#include "../target/snapshot.h"
+
+/*
+ * What can be said about a snapshot: the only thing that render/ reads. Everything hangs on
+ * `arena` or on the snapshot, which is borrowed. The names are those of report.schema.json.
+ */
+
+enum frame_kind { FRAME_NATIVE, FRAME_PYTHON };
+
+enum found_by { FOUND_NONE, FOUND_CONTEXT, FOUND_CFI, FOUND_FP, FOUND_SCANNED };
+
+struct frame {
+	enum frame_kind kind;
+	char *function;	     /* demangled or qualified; NULL: unknown */
+	char *file;	     /* NULL: unknown */
+	int line, column;    /* 0: unknown */
+	taddr pc;	     /* native only */
+	const struct module *module; /* NULL: in none */
+	taddr module_offset; /* pc - module->start */
+	int64_t symbol_offset; /* pc - the function's start, -1 unknown */
+	bool inlined, signal_frame;
+	enum found_by found_by;
+	/* Native: a frame of the interpreter's eval loop, whose place the Python frames take. */
+	bool eval_loop;
+	/* Python: see struct py_frame. */
+	bool entry;
+};
+
+struct stack {
+	LIST(struct frame) frames; /* innermost first */
+	char *gap;		   /* why it ends where it ends; NULL when it is whole */
+};
+
+struct thread_findings {
+	const struct thread *thread;
+	bool crashed;
+	struct stack native, python, merged;
+	bool has_python;	/* a Python thread state is tied to it */
+	bool holds_gil, gil_known;
+	int64_t interpreter;	/* -1: not a Python thread */
+	char *python_name;	/* NULL: unknown */
+	char *syscall;		/* "read", NULL: in none */
+	char *syscall_text;	/* "write(7, 0x7f.., 24)", NULL: in none */
+};
+
+struct instruction {
+	taddr at;
+	char *bytes; /* hex */
+	char *text;
+	bool current;
+};
+
+/* Indices into the names of fault.class in the schema, same order. */
+enum fault_class {
+	FAULT_NULL_POINTER, FAULT_NULL_POINTER_OFFSET, FAULT_STACK_OVERFLOW, FAULT_WILD_POINTER,
+	FAULT_NON_CANONICAL, FAULT_FREED_OR_POISONED, FAULT_WRITE_TO_READ_ONLY,
+	FAULT_EXECUTE_NON_EXECUTABLE, FAULT_BUS_PAST_END_OF_FILE, FAULT_MISALIGNED,
+	FAULT_DIVIDE_BY_ZERO, FAULT_ILLEGAL_INSTRUCTION, FAULT_TRAP, FAULT_BAD_SYSTEM_CALL,
+	FAULT_ABORT, FAULT_OTHER,
+};
+
+enum access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
+
+struct fault {
+	bool present;
+	enum fault_class class;
+	enum access access;
+	bool have_address;
+	taddr address;
+	char *explanation; /* one sentence for a person who has never read assembly */
+	char *operand;	   /* "[rax + 8] with rax = 0x0", NULL: none */
+	char *message;	   /* abort, assertion, malloc, Py_FatalError text; NULL: none found */
+	char *message_source; /* "__abort_msg", "stderr", ...; NULL with message */
+	LIST(struct instruction) disassembly;
+};
+
+/* Same order as the schema's causes. */
+enum cause {
+	CAUSE_CLEAN_EXIT, CAUSE_EXIT_CODE, CAUSE_OS_EXIT, CAUSE_UNCAUGHT_EXCEPTION,
+	CAUSE_GRACEFUL_SHUTDOWN, CAUSE_NATIVE_CRASH, CAUSE_STACK_OVERFLOW, CAUSE_ABORT,
+	CAUSE_PYTHON_FATAL_ERROR, CAUSE_BAD_SYSTEM_CALL, CAUSE_OUT_OF_MEMORY,
+	CAUSE_KILLED_BY_PROCESS, CAUSE_KILLED_BY_SUPERVISOR, CAUSE_KILLED_FROM_OUTSIDE,
+	CAUSE_KILLED_BY_UNKNOWN, CAUSE_TERMINATED_BY_SIGNAL, CAUSE_BROKEN_PIPE,
+	CAUSE_TERMINAL_HANGUP, CAUSE_PARENT_DEATH, CAUSE_RESOURCE_LIMIT, CAUSE_TIMER_EXPIRED,
+	CAUSE_ALIVE, CAUSE_VANISHED, CAUSE_UNKNOWN,
+};
+
+enum confidence { CERTAIN, LIKELY, POSSIBLE, CONFIDENCE_UNKNOWN };
+
+struct evidence {
+	char *source, *text;
+	bool supports;
+};
+
+struct ruled_out {
+	enum cause cause;
+	char *because;
+};
+
+struct verdict {
+	enum cause cause;
+	enum confidence confidence;
+	char *summary; /* one sentence a person can act on */
+	LIST(struct evidence) evidence;
+	LIST(struct ruled_out) ruled_out;
+	strings advice;
+};
+
+struct exception {
+	char *type;
+	char *message; /* NULL: none */
+	struct stack traceback; /* innermost first */
+	struct exception *cause; /* __cause__ or __context__; NULL: none */
+	char *source; /* where it was read: "traceback in /var/log/app.log (fd 2)" */
+};
+
+struct python_findings {
+	bool present;
+	char *version; /* "3.11.2" or "3.11" */
+	char *library; /* path of the module */
+	bool published_layout; /* offsets came from the target itself */
+	bool free_threaded, finalizing;
+	bool gil_known;
+	pid_t gil_holder; /* 0: nobody */
+	LIST(int64_t) interpreters;
+	struct exception *exception; /* the uncaught one; NULL: none known */
+	char *fatal_error; /* text of "Fatal Python error: ..." in a log; NULL: none */
+};
+
+enum symbols { SYMBOLS_NONE, SYMBOLS_DYNSYM, SYMBOLS_SYMTAB, SYMBOLS_DWARF, SYMBOLS_UNKNOWN };
+
+struct findings {
+	struct arena arena;
+	const struct snapshot *snapshot;
+	LIST(struct thread_findings) threads; /* in the snapshot's order */
+	const struct thread_findings *dying;  /* the thread of death.tid; NULL: not known */
+	enum symbols *module_symbols;	      /* one per module; UNKNOWN where no frame needed it */
+	struct python_findings python;
+	struct fault fault;
+	struct verdict verdict;
+	char signature[17]; /* hash as hex, "" for none */
+	strings signature_frames;
+	gaps gaps; /* the snapshot's and analysis' own */
+};
+
+void findings_deinit(struct findings *findings);
+
+/* The names that the schema uses. */
+const char *cause_name(enum cause cause);
+const char *fault_class_name(enum fault_class class);
+const char *confidence_name(enum confidence confidence);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_LIVE_PROCFS_H
+#define PCATCH_LIVE_PROCFS_H
+
+#include "../target/snapshot.h"
+
+/*
+ * What /proc says about a process. Functions fill the snapshot and turn what they may not or
+ * cannot read into gaps in it; errors are ours alone (no memory), or ERROR_GONE.
+ */
+
+/* A whole /proc file of unknown size, at most MAX bytes, relative to descriptor DIR ("/proc/PID"). */
+struct error *procfs_read(int dir, const char *name, size_t max, struct arena *arena,
+			  struct bytes *ret) __attribute__((warn_unused_result));
+
+/* Open /proc/PID. ERROR_GONE when there is none. */
+struct error *procfs_open(pid_t pid, int *ret) __attribute__((warn_unused_result));
+
+/* Fields of /proc/PID/status that decisions are made of; cheap enough for every signal. */
+struct procfs_status {
+	char name[64];
+	char state;
+	pid_t tgid, pid, ppid, tracer;
+	uid_t uid, euid;
+	gid_t gid;
+	uint64_t pending, shared_pending, blocked, ignored, caught; /* bit 0 is signal 1 */
+	int threads;
+	bool kernel_thread;
+	int n_ns_pids;
+	pid_t ns_pids[32]; /* outermost first */
+};
+
+struct error *procfs_status(pid_t tid, struct procfs_status *ret) __attribute__((warn_unused_result));
+
+/* What does not change in a hurry: host, and process at attach (start time, exe, cmdline, ancestors). */
+struct error *procfs_host(struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+/*
+ * The cheap texts that are gone with the process: status, stat, limits, auxv, cmdline, environ,
+ * cwd, exe, cgroup, fds by readlink, dispositions. Called while the process is held; every one of them is bounded.
+ */
+struct error *procfs_process(struct snapshot *snapshot, int proc_dir, bool redact)
+	__attribute__((warn_unused_result));
+
+/* name, state and signal masks of every thread in snapshot->threads, from task/TID. */
+struct error *procfs_threads(struct snapshot *snapshot, int proc_dir) __attribute__((warn_unused_result));
+
+/*
+ * For the fds that are sockets: family, type, addresses, state, from the target's own
+ * /proc/PID/net tables; for sockets those no longer list, through a duplicate of the descriptor (pidfd_getfd, getpeername,
+ * SO_PEERNAME). PIDFD may be -1. ONLY_FD >= 0 restricts it to that fd.
+ */
+struct error *procfs_sockets(struct snapshot *snapshot, int proc_dir, int pidfd, int only_fd)
+	__attribute__((warn_unused_result));
+
+/* PID's comm, exe, cmdline, uid into RET; what cannot be read stays NULL. False when it is gone. */
+bool procfs_ref(pid_t pid, struct arena *arena, struct process_ref *ret);
+
+/* PID's ancestors, parent first, up to 64. */
+struct error *procfs_ancestors(pid_t pid, struct arena *arena, process_refs *ret)
+	__attribute__((warn_unused_result));
+
+/* Children of PID as of now, up to 1024. */
+struct error *procfs_children(pid_t pid, struct arena *arena, process_refs *ret)
+	__attribute__((warn_unused_result));
+
+/*
+ * Fill sender from siginfo: kind, process, user, ancestors, relation to the snapshot's process, as of now.
+ * INFO's pid is in the target's pid namespace (0: outside of it); NS_DEPTH is how many pid
+ * namespaces the target is below ours (0: the same), so that the pid can be translated.
+ */
+struct error *procfs_sender(const struct process *process, const struct signal_info *info,
+			    struct arena *arena, struct sender *ret) __attribute__((warn_unused_result));
+
+/* Open the files of modules, read their build ids, mark the deleted ones, vDSO included. */
+struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const struct mem *mem)
+	__attribute__((warn_unused_result));
+
+/* The last LINES lines of the files behind fd 1 and 2 (regular files) and of each PATH. */
+struct error *procfs_logs(struct snapshot *snapshot, int proc_dir, const strings *paths, int lines)
+	__attribute__((warn_unused_result));
+
+/* memory.limit, usage and oom_kill count of the process's cgroup, v1 and v2. -1 where unknown. */
+void procfs_cgroup_memory(const struct process *process, int64_t *limit, int64_t *usage,
+			  int64_t *oom_kills);
+
+#endif

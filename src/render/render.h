@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_RENDER_RENDER_H
+#define PCATCH_RENDER_RENDER_H
+
+#include <stdbool.h>
+
+#include "../analyse/findings.h"
+#include "../buf.h"
+
+struct render_files {
+	const char *dump, *text, *json, *html; /* paths, NULL: not written */
+};
+
+/* The whole report for people, 80 columns; COLOUR puts in ANSI colours. */
+struct error *render_text(const struct findings *findings, bool colour, struct buf *ret)
+	__attribute__((warn_unused_result));
+
+/* At most 25 lines for stderr at the death; the last is "report: PATH". */
+struct error *render_summary(const struct findings *findings, const char *path, bool colour,
+			     struct buf *ret) __attribute__((warn_unused_result));
+
+/* The report as report.schema.json has it. FILES may be NULL. */
+struct error *render_json(const struct findings *findings, const struct render_files *files,
+			  struct buf *ret) __attribute__((warn_unused_result));
+
+/* The text report as one self-contained page: no scripts, nothing loaded from elsewhere. */
+struct error *render_html(const struct findings *findings, struct buf *ret)
+	__attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_STORE_FILE_H
+#define PCATCH_STORE_FILE_H
+
+#include "../error.h"
+#include "../target/snapshot.h"
+
+/*
+ * A folder for reports, opened once and tried before watching begins. Files appear in it whole
+ * or not at all: temporary file (O_TMPFILE where there is one), mode 0600, fsync, link; nothing
+ * is overwritten.
+ */
+struct store {
+	int dir;    /* descriptor of the folder */
+	char *path; /* absolute */
+};
+
+/*
+ * Create PATH (and parents, mode 0700) when it is missing, and prove that a file can be written
+ * there. NULL for PATH: $PCATCH_DIR, else for root /var/lib/pcatch, else
+ * $XDG_STATE_HOME/pcatch, else ~/.local/state/pcatch.
+ */
+struct error *store_open(const char *path, struct store *ret) __attribute__((warn_unused_result));
+void store_close(struct store *store);
+
+/*
+ * The name, without its ending, under which SNAPSHOT is filed: COMM-PID-YYYYMMDDTHHMMSSZ, with
+ * "-2" and so on behind it where a file of any ending has that name already. Malloc'ed.
+ */
+struct error *store_name(const struct store *store, const struct snapshot *snapshot, char **ret)
+	__attribute__((warn_unused_result));
+
+/* Write DATA as NAME.SUFFIX; the folder's absolute path + name is returned in PATH_RET, malloc'ed. */
+struct error *store_write(const struct store *store, const char *name, const char *suffix,
+			  const void *data, size_t len, char **path_ret)
+	__attribute__((warn_unused_result));
+
+#endif

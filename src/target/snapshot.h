@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_TARGET_SNAPSHOT_H
+#define PCATCH_TARGET_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../arena.h"
+#include "../error.h"
+#include "arch.h"
+#include "mem.h"
+
+/*
+ * A process at one moment, as plain values: what capture takes, what a dump holds, what analysis
+ * reads. Everything hangs on `arena`. Strings are never NULL unless said; those that come from
+ * the target are made clean (buf_clean) when they are captured, raw /proc texts are not.
+ * Times are nanoseconds since the epoch (CLOCK_REALTIME), 0 for unknown.
+ */
+
+struct bytes {
+	uint8_t *data; /* a NUL stands behind the last byte */
+	size_t len;
+};
+
+typedef LIST(char *) strings;
+
+/* Something that the report should have and has not. `remedy` may be NULL. */
+struct gap {
+	char *what, *why, *remedy;
+};
+
+typedef LIST(struct gap) gaps;
+
+/* A signal's siginfo, in our own layout: the dump may be of another architecture. */
+struct signal_info {
+	int signo; /* 0: there is none */
+	int code;
+	taddr addr;	  /* fault address; SIGSYS: the call's address */
+	pid_t pid;	  /* sender, for codes <= 0 (SI_USER, SI_QUEUE, SI_TKILL); in the target's namespace */
+	uid_t uid;
+	int timer_id;	  /* SI_TIMER */
+	uint64_t value;	  /* SI_QUEUE, SI_TIMER */
+	int syscall;	  /* SIGSYS */
+	int child_status; /* SIGCHLD */
+};
+
+/* Another process, as far as it could still be looked up. Strings may be NULL. */
+struct process_ref {
+	pid_t pid; /* in our namespace */
+	uid_t uid; /* (uid_t)-1: unknown */
+	char *comm, *exe;
+	strings cmdline;
+};
+
+typedef LIST(struct process_ref) process_refs;
+
+/* Who raised a signal. */
+enum sender_kind {
+	SENDER_UNKNOWN,
+	SENDER_SELF,	/* the process that died */
+	SENDER_PROCESS,
+	SENDER_KERNEL,
+	SENDER_OUTSIDE, /* of the target's pid namespace; who, cannot be seen from siginfo */
+};
+
+enum sender_relation {
+	RELATION_UNKNOWN,
+	RELATION_SELF,
+	RELATION_PARENT,
+	RELATION_CHILD,
+	RELATION_SIBLING,
+	RELATION_ANCESTOR,
+	RELATION_OTHER,
+};
+
+enum sender_source { SOURCE_NONE, SOURCE_SIGINFO, SOURCE_TRACEPOINT, SOURCE_AUDIT, SOURCE_INFERRED };
+
+struct sender {
+	enum sender_kind kind;
+	struct process_ref process; /* pid 0: unknown */
+	pid_t tid;		    /* 0: unknown */
+	char *user;		    /* NULL: unknown */
+	process_refs ancestors;	    /* parent first */
+	enum sender_relation relation;
+	enum sender_source source;
+	bool gone; /* had ended before it could be looked at */
+	/* The signal reached the target through `pcatch run`, which had it from this sender. */
+	bool forwarded;
+};
+
+/* A signal that came before the end. Equal ones in a row are counted, not listed. */
+struct signal_event {
+	struct signal_info info;
+	pid_t tid;	/* thread that took it */
+	int64_t at;	/* time of the first, and ... */
+	int64_t last;	/* ... of the last of `count` */
+	uint64_t count;
+	enum { SIGNAL_DEFAULT, SIGNAL_IGNORED, SIGNAL_HANDLED } disposition; /* as it was then */
+	struct sender sender;
+};
+
+struct thread {
+	pid_t tid;
+	char *name;
+	char state; /* as in /proc/TID/stat before we stopped it; 0: unknown */
+	struct regs regs;
+	struct bytes fpregs; /* NT_PRFPREG, empty when not captured */
+	struct bytes xstate; /* NT_X86_XSTATE, empty when not captured */
+	uint64_t blocked, pending; /* signal sets, bit 0 is signal 1 */
+	bool have_masks;
+	/*
+	 * Registers are those of the first chance (a fault that a handler then took); the thread
+	 * was elsewhere when the rest was captured.
+	 */
+	bool first_chance;
+	taddr stack_start, stack_end; /* the bytes captured of its stack; equal: none */
+	bool stack_cut;		      /* a cap was met below stack_end's mapping top */
+};
+
+struct mapping {
+	taddr start, end;
+	uint64_t offset, inode;
+	uint32_t dev_major, dev_minor;
+	char permissions[5]; /* "r-xp" */
+	char *name;	     /* path, "[stack]", "" */
+	bool deleted;	     /* " (deleted)" has been taken off the name */
+};
+
+#define BUILD_ID_MAX 64
+
+/* The mappings of one file, first to last. Module 0 is the main executable. */
+struct module {
+	taddr start, end;
+	char *path;	/* as mapped */
+	uint64_t inode;
+	uint32_t dev_major, dev_minor;
+	uint8_t build_id[BUILD_ID_MAX];
+	unsigned build_id_len; /* 0: none, or could not be read */
+	bool deleted;	       /* unlinked or replaced on disk */
+	bool in_memory;	       /* vDSO: its ELF image is among the memory regions */
+	int fd;		       /* its file, held open since the target lived; -1 after a dump was read */
+};
+
+/* A stretch of captured memory. Sorted by address, not overlapping, not empty. */
+typedef LIST(struct mem_range) regions;
+
+struct socket {
+	char *family, *type;	     /* "inet", "stream"; NULL unknown */
+	char *local, *peer, *state;  /* "127.0.0.1:8000", "127.0.0.1:51234", "CLOSE_WAIT"; NULL unknown */
+};
+
+struct fd {
+	int fd;
+	char *target; /* as readlink says */
+	bool is_socket;
+	struct socket socket;
+};
+
+struct log {
+	char *path;
+	int fd;	 /* of the target, -1: named by the user */
+	strings lines; /* oldest first, without newlines */
+	bool ends_in_newline;
+};
+
+enum pidfile_state { PIDFILE_NONE, PIDFILE_REMOVED, PIDFILE_STALE, PIDFILE_REPLACED, PIDFILE_MISSING };
+
+enum role { ROLE_MAIN, ROLE_CHILD };
+
+struct process {
+	pid_t pid, ppid, pgid, sid;
+	LIST(pid_t) ns_pids; /* outermost first; the first is pid as we see it */
+	uid_t uid;
+	gid_t gid;
+	char *user, *tty; /* NULL: none */
+	char *comm, *exe; /* exe NULL: unknown */
+	char *cwd;	  /* NULL: unknown */
+	strings cmdline;
+	strings environ; /* "NAME=value"; redacted unless told otherwise */
+	bool environ_redacted;
+	bool have_environ;
+	process_refs ancestors; /* parent first */
+	process_refs children;
+	char *cgroup; /* path, NULL unknown */
+	int64_t memory_limit, memory_usage, oom_kills_before, oom_kills_after; /* of the cgroup; -1 unknown */
+	char dumpable; /* 0 or 1 as PR_GET_DUMPABLE would say; -1 unknown */
+	uint64_t ignored, caught; /* signal dispositions, bit 0 is signal 1 */
+	bool have_dispositions;
+	pid_t tracer; /* at the time of attaching */
+	LIST(struct fd) fds;
+	bool have_fds;
+	enum role role;
+	enum pidfile_state pidfile_state;
+	char *pidfile; /* NULL unless --pidfile */
+	/* Raw texts of /proc/PID: empty when they could not be had. */
+	struct bytes status, stat, limits, maps, auxv, cgroup_text, mountinfo;
+};
+
+enum death_kind { DEATH_EXIT, DEATH_SIGNAL, DEATH_SNAPSHOT, DEATH_UNKNOWN };
+
+struct death {
+	enum death_kind kind;
+	int exit_code;		   /* DEATH_EXIT */
+	int signo;		   /* DEATH_SIGNAL: what ended it */
+	struct signal_info info;   /* siginfo of that signal; with first_chance, of the first fault */
+	bool first_chance;	   /* a handler took the fault first and then re-raised it */
+	pid_t tid;		   /* thread that faulted, called exit or took the signal; 0 unknown */
+	struct sender sender;
+	int core_dumped;	   /* 0, 1, -1 unknown */
+	LIST(struct signal_event) earlier; /* oldest first */
+	uint64_t earlier_dropped;  /* how many more there were */
+};
+
+/* Where the interpreter keeps its state, found while the target lived. */
+struct python_hint {
+	bool found;
+	taddr runtime;	   /* _PyRuntime; for 3.6 and older, interp_head */
+	unsigned version;  /* PY_VERSION_HEX; the low 16 bits may be 0 when only major.minor is known */
+	char *found_by;	   /* "symbol", "section", "search" */
+	char *module;	   /* path of the executable or library that holds it */
+	bool free_threaded;
+};
+
+struct host {
+	char *hostname, *kernel; /* uname -r */
+	char *uname;		 /* uname -srvmo */
+	const struct arch *arch;
+	int cpus;
+	int64_t memory;
+	struct bytes cpuinfo, os_release; /* raw texts */
+	uint32_t cpu_vendor[3], cpu_version, cpu_features, cpu_amd_features; /* x86: cpuid */
+	uint16_t cpu_family, cpu_model_stepping;
+	bool in_container; /* our own pid namespace is not the initial one, as far as can be told */
+};
+
+struct sample {
+	int64_t at;
+	int64_t rss, cgroup_memory; /* bytes, -1 unknown */
+	int threads, fds;	    /* -1 unknown */
+	double cpu_percent;	    /* of one CPU since the sample before; < 0 unknown */
+};
+
+struct snapshot {
+	struct arena arena;
+	char id[37]; /* UUID in text */
+	char *generator; /* version of the pcatch that captured */
+	struct host host;
+	struct {
+		int64_t process_start, attached, death;
+		int64_t frozen; /* how long it was held still, nanoseconds; -1 unknown */
+	} time;
+	struct process process;
+	struct death death;
+	LIST(struct thread) threads; /* the dying thread first, then by tid */
+	LIST(struct mapping) mappings; /* by address */
+	LIST(struct module) modules;
+	regions memory;
+	struct python_hint python;
+	LIST(struct log) logs;
+	struct { double interval; LIST(struct sample) samples; } timeline;
+	gaps gaps;
+};
+
+/* What snapshot_init leaves is empty and may be deinitialised. */
+void snapshot_init(struct snapshot *snapshot);
+void snapshot_deinit(struct snapshot *snapshot); /* closes module fds too */
+
+const struct mapping *snapshot_mapping_at(const struct snapshot *snapshot, taddr at);
+const struct module *snapshot_module_at(const struct snapshot *snapshot, taddr at);
+const struct thread *snapshot_thread(const struct snapshot *snapshot, pid_t tid);
+
+/* The captured bytes as memory; borrows the snapshot. */
+void snapshot_mem(const struct snapshot *snapshot, struct mem_bytes *ret);
+
+/*
+ * Put bytes into snapshot->memory. DATA is not copied: it lives in the snapshot's arena. Regions
+ * may come in any order and overlap until snapshot_settle_memory() has sorted them, cut overlaps
+ * off (what was added first stays) and joined what touches; readers want them settled.
+ */
+struct error *snapshot_add_memory(struct snapshot *snapshot, taddr at, const void *data, size_t len)
+	__attribute__((warn_unused_result));
+struct error *snapshot_settle_memory(struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+/* Parse process.maps into mappings and modules; fds of modules are -1, build ids empty. */
+struct error *snapshot_parse_maps(struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+/* Note that WHAT is missing, because WHY. REMEDY may be NULL. The texts are copied. */
+struct error *gaps_add(struct arena *arena, gaps *list, const char *what, const char *remedy,
+		       const char *why, ...)
+	__attribute__((format(printf, 5, 6), warn_unused_result));
+
+/* Turn ERR, which is consumed, into a gap: "WHAT: its text". NULL does nothing. */
+struct error *gaps_take(struct arena *arena, gaps *list, const char *what, const char *remedy,
+			struct error *err) __attribute__((warn_unused_result));
+
+/* "server.py" for "/srv/server.py": what follows the last slash. */
+const char *path_basename(const char *path);
+
+#endif

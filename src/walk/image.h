@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_WALK_IMAGE_H
+#define PCATCH_WALK_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../error.h"
+#include "../target/mem.h"
+#include "../target/snapshot.h"
+
+/*
+ * The ELF file behind a module, mapped read-only, with what the walks need of it. The file is
+ * the target's making: every offset in it is checked against its size. 32-bit and big-endian
+ * files are ERROR_UNSUPPORTED.
+ */
+struct image {
+	const uint8_t *data; /* the whole file, mapped; or the ELF image of a module in memory */
+	size_t size;
+	uint8_t *owned;	     /* malloc'ed copy, for a module in memory */
+	bool mapped;
+	int fd;		     /* its own descriptor of the file; -1 for a module in memory */
+	uint16_t machine;    /* EM_* */
+	taddr bias;	     /* add to a virtual address of the file to get one of the target */
+	LIST(struct image_segment { taddr vaddr; uint64_t offset, filesz, memsz; uint32_t flags; }) loads;
+	taddr eh_frame_hdr;  /* target address, 0: none */
+	uint64_t eh_frame_hdr_len;
+	taddr dynamic;	     /* target address of .dynamic, 0: none */
+	uint8_t build_id[BUILD_ID_MAX];
+	unsigned build_id_len;
+	struct arena arena;
+};
+
+/*
+ * Open MODULE's file: by its held descriptor, else by its path when what is there has the
+ * module's build id (or, without one, its inode). For a module in memory MEM supplies the
+ * bytes. ERROR_INPUT when the file is not the one that was mapped.
+ */
+struct error *image_open(const struct module *module, const struct mem *mem, struct image *ret)
+	__attribute__((warn_unused_result));
+
+/*
+ * The image of ELF file FD (not taken over; dup'ed), placed so that its first PT_LOAD starts at
+ * START. For finding build ids and symbols while the target lives.
+ */
+struct error *image_open_fd(int fd, taddr start, struct image *ret) __attribute__((warn_unused_result));
+
+void image_close(struct image *image);
+
+/* Read-only bytes of the target as the file has them, at target addresses; 0 outside of it. */
+size_t image_read(const struct image *image, taddr at, void *ret, size_t len);
+
+/*
+ * The target address and size of symbol NAME, from .symtab, else .dynsym; false when it has none.
+ * SIZE_RET may be NULL.
+ */
+bool image_symbol(const struct image *image, const char *name, taddr *ret, uint64_t *size_ret);
+
+/* Target address and size of section NAME (".PyRuntime"); false when there is none. */
+bool image_section(const struct image *image, const char *name, taddr *ret, uint64_t *size_ret);
+
+/* All images of a snapshot, opened when first needed. */
+struct images {
+	const struct snapshot *snapshot;
+	struct mem_bytes dump;
+	struct image *v;	 /* one per module */
+	unsigned char *state;	 /* 0 not tried, 1 open, 2 cannot be had */
+	struct error **errors;	 /* why not; owned */
+	struct mem files;	 /* what the modules' files say about their read-only segments */
+	const struct mem *layers[2];
+	struct mem_layers mem;	 /* the dump, then the files: what a walk reads */
+};
+
+/* Borrows SNAPSHOT until images_deinit(); IMAGES must not move after its init. */
+struct error *images_init(struct images *images, const struct snapshot *snapshot)
+	__attribute__((warn_unused_result));
+void images_deinit(struct images *images);
+
+/* The image of module INDEX, NULL when it cannot be had (why: images->errors[index]). */
+const struct image *images_get(struct images *images, size_t index);
+
+/* The image that covers target address AT and its module's index; NULL when there is none. */
+const struct image *images_at(struct images *images, taddr at, size_t *index_ret);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_WALK_PYTHON_H
+#define PCATCH_WALK_PYTHON_H
+
+#include "image.h"
+
+/*
+ * CPython's own stacks, followed through target memory. All of it reads through a struct mem
+ * alone, so it runs on a live process (through a recorder, which keeps the pages), on a dump, and
+ * on an array of bytes.
+ */
+
+#define PY_MAX_FRAMES	    20000
+#define PY_MAX_THREADS	    20000
+#define PY_MAX_INTERPRETERS 256
+#define PY_MAX_STRING	    4096
+
+struct py_layout; /* walk/pylayout.h */
+
+struct py_frame {
+	char *function;	/* qualified name where the version has one (3.11 on), else co_name */
+	char *file;	/* co_filename */
+	int line;	/* of the instruction being executed; 0: unknown */
+	int column;	/* 1-based, 0: unknown */
+	/*
+	 * The frame at which the native eval loop was entered: frames from here inwards, up to the
+	 * next one so marked, belong to one activation of _PyEval_EvalFrameDefault. On versions
+	 * before 3.11 every frame is one.
+	 */
+	bool entry;
+	taddr address; /* of the interpreter frame, to tie it to a native one */
+};
+
+struct py_thread {
+	taddr tstate;
+	pid_t tid;	  /* native_thread_id, 0: the version has none */
+	taddr pthread;	  /* thread_id: on Linux the thread pointer of the thread */
+	int64_t interpreter;
+	bool holds_gil;
+	LIST(struct py_frame) frames; /* innermost first */
+	char *gap;	  /* why frames are missing at the outer end; NULL: all are there */
+};
+
+struct py_state {
+	struct arena arena;
+	unsigned version;    /* PY_VERSION_HEX, low bytes 0 when unknown */
+	bool free_threaded;
+	bool finalizing;
+	int n_interpreters;
+	int64_t interpreters[PY_MAX_INTERPRETERS];
+	bool have_gil;	     /* the GIL's holder could be read */
+	LIST(struct py_thread) threads;
+	gaps gaps;
+};
+
+void py_state_deinit(struct py_state *state);
+
+/*
+ * Find the interpreter in the modules of SNAPSHOT (whose maps are parsed and module files open
+ * or openable): by the symbol _PyRuntime in the executable or a library, by section .PyRuntime,
+ * by a search of writable memory. A candidate counts when walking it makes sense. No interpreter
+ * is no error: RET->found is false, and *why_ret says what was looked at when something looked
+ * like a Python (NULL when nothing did). Strings are put into ARENA.
+ */
+struct error *python_find(struct images *images, const struct mem *mem, struct arena *arena,
+			  struct python_hint *ret, char **why_ret) __attribute__((warn_unused_result));
+
+/*
+ * Every thread of every interpreter with its Python frames. Broken chains are gaps in RET; an
+ * unknown version is ERROR_UNSUPPORTED that names it. DEADLINE: CLOCK_MONOTONIC nanoseconds at which to stop
+ * with what there is (a gap); 0 for none.
+ *
+ * With `for_capture` only the bytes are touched that a later call needs (the recorder keeps
+ * them): no strings are built, RET stays empty.
+ */
+struct error *walk_python(const struct mem *mem, const struct python_hint *hint, bool for_capture,
+			  int64_t deadline, struct py_state *ret) __attribute__((warn_unused_result));
+
+#endif
