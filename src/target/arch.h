@@ -27,7 +27,8 @@ struct arch {
 	unsigned pc, sp, fp;   /* indices into it */
 	int tls;	       /* thread pointer's index, -1 when it is not in NT_PRSTATUS */
 	int syscall;	       /* index of the register with the system call's number */
-	bool (*in_syscall)(const uint64_t *regs); /* the registers are those of a system call */
+	bool (*in_syscall)(const uint64_t *regs); /* they prove that the thread is in a system call */
+	uint32_t syscall_insn; /* where they cannot always: the instruction that calls; else 0 */
 	long nr_exit, nr_exit_group;
 	unsigned address_bits; /* of a canonical user address */
 	unsigned red_zone;     /* bytes below SP that are in use */
@@ -61,8 +62,17 @@ static inline taddr regs_fp(const struct regs *regs)
 	return regs->r[regs->arch->fp];
 }
 
-/* The system call that the thread is in, -1 when it is in none. */
+/*
+ * The system call that the thread is in, -1 when the registers do not prove that it is in one:
+ * x86_64 always knows; aarch64 only while the call waits to be restarted.
+ */
 long regs_syscall(const struct regs *regs);
+
+/*
+ * The same with the code around PC at hand, which MEM should hold. On aarch64 a PC on or behind
+ * a call instruction counts as in the call: one that has just returned cannot be told from it.
+ */
+long regs_syscall_at(const struct regs *regs, const struct mem *mem);
 
 /* "read", NULL when the number has no name. */
 const char *arch_syscall_name(const struct arch *arch, long nr);

@@ -185,7 +185,7 @@ struct process {
 	process_refs children;
 	char *cgroup; /* path, NULL unknown */
 	int64_t memory_limit, memory_usage, oom_kills_before, oom_kills_after; /* of the cgroup; -1 unknown */
-	char dumpable; /* 0 or 1 as PR_GET_DUMPABLE would say; -1 unknown */
+	signed char dumpable; /* 0 or 1 as PR_GET_DUMPABLE would say; -1 unknown */
 	uint64_t ignored, caught; /* signal dispositions, bit 0 is signal 1 */
 	bool have_dispositions;
 	pid_t tracer; /* at the time of attaching */
@@ -263,10 +263,14 @@ struct snapshot {
 	gaps gaps;
 };
 
-/* What snapshot_init leaves is empty and may be deinitialised. */
+/*
+ * What snapshot_init leaves is empty and may be deinitialised: numbers that can be unknown are,
+ * strings that may not be NULL are "", raw texts have their NUL.
+ */
 void snapshot_init(struct snapshot *snapshot);
 void snapshot_deinit(struct snapshot *snapshot); /* closes module fds too */
 
+/* NULL when there is none. They rely on the orders named above. */
 const struct mapping *snapshot_mapping_at(const struct snapshot *snapshot, taddr at);
 const struct module *snapshot_module_at(const struct snapshot *snapshot, taddr at);
 const struct thread *snapshot_thread(const struct snapshot *snapshot, pid_t tid);
@@ -283,7 +287,10 @@ struct error *snapshot_add_memory(struct snapshot *snapshot, taddr at, const voi
 	__attribute__((warn_unused_result));
 struct error *snapshot_settle_memory(struct snapshot *snapshot) __attribute__((warn_unused_result));
 
-/* Parse process.maps into mappings and modules; fds of modules are -1, build ids empty. */
+/*
+ * Parse process.maps into mappings and modules, in place of those of an earlier call, whose fds are
+ * closed; fds of modules are -1, build ids empty. A line that makes no sense is a gap.
+ */
 struct error *snapshot_parse_maps(struct snapshot *snapshot) __attribute__((warn_unused_result));
 
 /* Note that WHAT is missing, because WHY. REMEDY may be NULL. The texts are copied. */
@@ -291,7 +298,10 @@ struct error *gaps_add(struct arena *arena, gaps *list, const char *what, const 
 		       const char *why, ...)
 	__attribute__((format(printf, 5, 6), warn_unused_result));
 
-/* Turn ERR, which is consumed, into a gap: "WHAT: its text". NULL does nothing. */
+/*
+ * Turn ERR, which is consumed, into a gap: "WHAT: its text". NULL does nothing; ERROR_NOMEM is
+ * handed back, as it is no news about the target.
+ */
 struct error *gaps_take(struct arena *arena, gaps *list, const char *what, const char *remedy,
 			struct error *err) __attribute__((warn_unused_result));
 
