@@ -32,9 +32,9 @@ char *arena_vprintf(struct arena *arena, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0), warn_unused_result));
 
 /* An array that grows in an arena: `struct { T *v; size_t n; }`, all zero when empty. */
-#define LIST(type)                                                                                 \
+#define LIST(...)                                                                                  \
 	struct {                                                                                   \
-		type *v;                                                                           \
+		__VA_ARGS__ *v;                                                                    \
 		size_t n;                                                                          \
 	}
 

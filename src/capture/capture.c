@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "capture.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "../live/procfs.h"
+#include "../live/procmem.h"
+#include "../walk/messages.h"
+#include "../walk/python.h"
+
+// A region of more is not read by common minidump readers, and no unwinder needs it.
+#define STACK_MAX ((size_t)64 << 20)
+#define STACKS_MAX ((size_t)512 << 20)
+// Python pages kept at most: 128 MiB.
+#define PYTHON_MAX_PAGES ((size_t)32768)
+// Around what registers point to, around a pc, and behind pointers on the dying thread's stack.
+#define AROUND_REGISTER 256
+#define AROUND_PC 256
+#define BEHIND_POINTER 256
+#define POINTER_WORDS 256
+// Threads besides the dying one whose registers' targets are kept.
+#define POINTING_THREADS 32
+// A signal frame lies this near above the handler's stack pointer, or the handler has returned.
+#define HANDLER_DEPTH ((size_t)64 << 10)
+// How far below its stack an overflowing frame may have moved SP.
+#define OVERFLOW_REACH ((taddr)16 << 20)
+// A hold this long, without the right to a better priority, is worth a word.
+#define UNRAISED_IS_NEWS INT64_C(100000000)
+// Threads that are being killed come to their exit stops by themselves, at once but for one in
+// an uninterruptible sleep.
+#define DYING_WAIT INT64_C(300000000)
+
+struct priority {
+	int policy, nice;
+	struct sched_param param;
+	bool raised;
+};
+
+/*
+ * With many runnable threads the scheduler, not the copying, decides how long the hold takes
+ * (2.9 s against 22 ms for 1000 of them on two processors).
+ */
+static struct priority priority_raise(void)
+{
+	struct priority before = { .policy = sched_getscheduler(0),
+				   .nice = getpriority(PRIO_PROCESS, 0) };
+	struct sched_param first = { .sched_priority = 1 };
+
+	sched_getparam(0, &before.param);
+	before.raised = sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0;
+	if (!before.raised)
+		before.raised = setpriority(PRIO_PROCESS, 0, -20) == 0;
+	return before;
+}
+
+static void priority_restore(const struct priority *before)
+{
+	if (!before->raised)
+		return;
+	sched_setscheduler(0, before->policy, &before->param);
+	setpriority(PRIO_PROCESS, 0, before->nice);
+}
+
+struct taking {
+	struct look *look;
+	struct snapshot *snapshot;
+	struct tracer *tracer;
+	struct traced *process;
+	const struct capture *capture;
+	struct procmem live;
+	struct mem_recorder recorder;
+	int64_t deadline; /* CLOCK_MONOTONIC */
+	bool late;	  /* the deadline cut something off */
+};
+
+static bool is_late(struct taking *t)
+{
+	if (!t->late)
+		t->late = monotonic_now() >= t->deadline;
+	return t->late;
+}
+
+static int compare_tids(const void *a, const void *b)
+{
+	const struct tracee *const *x = a, *const *y = b;
+
+	return (*x)->tid < (*y)->tid ? -1 : (*x)->tid > (*y)->tid;
+}
+
+static int compare_threads(const void *a, const void *b)
+{
+	const struct thread *x = a, *y = b;
+
+	return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+// The stopped tracees, the one that the capture is about first, then by tid.
+static struct error *stopped_tracees(struct taking *t, struct tracee ***ret, size_t *n_ret)
+{
+	struct tracee **v = arena_alloc(&t->snapshot->arena,
+					(t->process->n_tracees + 1) * sizeof(struct tracee *));
+	size_t n = 0;
+
+	if (!v)
+		return error_nomem();
+	for (struct tracee *o = t->process->tracees; o; o = o->next_in_process)
+		if (o->state == TRACEE_AT_SIGNAL || o->state == TRACEE_AT_EVENT ||
+		    o->state == TRACEE_AT_EXIT)
+			v[n++] = o;
+	qsort(v, n, sizeof(struct tracee *), compare_tids);
+	for (size_t i = 1; i < n; i++)
+		if (v[i] == t->capture->tracee) {
+			memmove(v + 1, v, i * sizeof(struct tracee *));
+			v[0] = t->capture->tracee;
+		}
+	*ret = v;
+	*n_ret = n;
+	return NULL;
+}
+
+// The entry for TID; before a stop that is waited for they stand there already, sorted.
+static struct thread *thread_entry(struct snapshot *snapshot, pid_t tid, size_t *from)
+{
+	while (*from < snapshot->threads.n && snapshot->threads.v[*from].tid < tid)
+		++*from;
+	if (*from < snapshot->threads.n && snapshot->threads.v[*from].tid == tid)
+		return &snapshot->threads.v[*from];
+	struct thread *ret = LIST_ADD(&snapshot->arena, &snapshot->threads);
+	if (ret) {
+		ret->tid = tid;
+		ret->name = (char *)"";
+	}
+	return ret;
+}
+
+static struct error *take_registers(struct taking *t)
+{
+	struct tracee **tracees;
+	size_t n, from = 0;
+	struct error *err = stopped_tracees(t, &tracees, &n);
+
+	for (size_t i = 0; !err && i < n; i++) {
+		struct thread *thread = thread_entry(t->snapshot, tracees[i]->tid, &from);
+
+		if (!thread)
+			return error_nomem();
+		// One that was torn away in between keeps no registers.
+		tracee_registers(tracees[i], &t->snapshot->arena, !is_late(t), thread);
+	}
+	return err;
+}
+
+/*
+ * The thread that called exit_group; the others were killed on its behalf. Without one (a main
+ * thread that was the last to leave) whoever is in exit. 0: killed from outside.
+ */
+static pid_t exit_caller(const struct snapshot *snapshot)
+{
+	pid_t last = 0;
+
+	for (size_t i = 0; i < snapshot->threads.n; i++) {
+		const struct regs *regs = &snapshot->threads.v[i].regs;
+		if (!regs->arch)
+			continue;
+		long nr = regs_syscall(regs);
+
+		if (nr == regs->arch->nr_exit_group)
+			return snapshot->threads.v[i].tid;
+		if (nr == regs->arch->nr_exit)
+			last = snapshot->threads.v[i].tid;
+	}
+	return last;
+}
+
+/*
+ * Does a handler for the fault in FIRST still run on this thread? Then the kernel's signal frame
+ * is on its stack, above SP, and holds the fault's SP and pc side by side (struct sigcontext of
+ * both architectures); once the handler has returned or jumped away, it is below SP.
+ */
+static bool handler_runs(struct taking *t, const struct regs *now, const struct regs *first)
+{
+	static uint8_t stack[HANDLER_DEPTH];
+	taddr sp = regs_sp(now);
+	uint64_t pair[2] = { regs_sp(first), regs_pc(first) };
+	size_t len = mem_read_some(&t->live.mem, sp & ~(taddr)7, stack, sizeof(stack));
+
+	for (size_t i = 0; i + sizeof(pair) <= len; i += 8)
+		if (memcmp(stack + i, pair, sizeof(pair)) == 0)
+			return true;
+	return false;
+}
+
+static struct error *take_first_chance(struct taking *t, struct thread *thread)
+{
+	struct tracee *tracee = tracer_tracee(t->tracer, thread->tid);
+	const struct first_chance *first = tracee ? tracee->first_chance : NULL;
+	struct snapshot *snapshot = t->snapshot;
+
+	if (!first || !first->info.signo || !handler_runs(t, &thread->regs, &first->thread.regs))
+		return NULL;
+	thread->regs = first->thread.regs;
+	thread->first_chance = true;
+	struct bytes *from[] = { (struct bytes *)&first->thread.fpregs,
+				 (struct bytes *)&first->thread.xstate };
+	struct bytes *to[] = { &thread->fpregs, &thread->xstate };
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
+		*to[i] = (struct bytes){};
+		if (!from[i]->len)
+			continue;
+		to[i]->data = arena_memdup(&snapshot->arena, from[i]->data, from[i]->len);
+		if (!to[i]->data)
+			return error_nomem();
+		to[i]->len = from[i]->len;
+	}
+	snapshot->death.first_chance = true;
+	snapshot->death.info = first->info;
+	snapshot->death.tid = thread->tid;
+	return NULL;
+}
+
+/*
+ * The bytes of THREAD's stack: from the red zone below SP to the top of the mapping, or to just
+ * above the thread's own control block when that comes first, since neighbouring mappings of one
+ * kind are joined by the kernel. A stack that overflowed has SP below its mapping.
+ */
+static bool stack_bounds(const struct snapshot *snapshot, const struct regs *regs, taddr *start,
+			 taddr *end)
+{
+	taddr sp = regs_sp(regs);
+	const struct mapping *m = snapshot_mapping_at(snapshot, sp);
+
+	for (size_t i = 0; (!m || m->permissions[0] != 'r') && i < snapshot->mappings.n; i++) {
+		const struct mapping *above = &snapshot->mappings.v[i];
+
+		if (above->start > sp && above->permissions[1] == 'w') {
+			if (above->start - sp <= OVERFLOW_REACH)
+				m = above;
+			break;
+		}
+	}
+	if (!m || m->permissions[0] != 'r')
+		return false;
+	*start = sp < m->start + regs->arch->red_zone ? m->start : sp - regs->arch->red_zone;
+	*end = m->end;
+	taddr block = (regs->tls + 2 * TARGET_PAGE) & ~(TARGET_PAGE - 1);
+	if (regs->tls > sp && regs->tls < m->end && block < m->end)
+		*end = block;
+	return true;
+}
+
+static struct error *take_stacks(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	struct procmem_range *ranges = arena_alloc(
+		&snapshot->arena, (snapshot->threads.n + 1) * sizeof(struct procmem_range));
+	size_t n = 0, total = 0;
+
+	if (!ranges)
+		return error_nomem();
+	for (size_t i = 0; i < snapshot->threads.n; i++) {
+		struct thread *thread = &snapshot->threads.v[i];
+		taddr start, end;
+
+		if (!thread->regs.arch || !stack_bounds(snapshot, &thread->regs, &start, &end))
+			continue;
+		size_t len = end - start < STACK_MAX ? (size_t)(end - start) : STACK_MAX;
+		thread->stack_cut = len < end - start || len > STACKS_MAX - total;
+		if (len > STACKS_MAX - total)
+			continue;
+		total += len;
+		thread->stack_start = start;
+		thread->stack_end = start + len;
+		ranges[n] = (struct procmem_range){ .at = start, .len = len };
+		ranges[n].to = arena_alloc(&snapshot->arena, len);
+		if (!ranges[n++].to)
+			return error_nomem();
+	}
+	procmem_read_ranges(&t->live, ranges, n, t->deadline);
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < n; i++)
+		err = snapshot_add_memory(snapshot, ranges[i].at, ranges[i].to, ranges[i].got);
+	return err;
+}
+
+// LEN bytes at AT as far as they lie in one readable mapping with START.
+static struct error *take_range(struct taking *t, taddr inside, taddr at, size_t len)
+{
+	const struct mapping *m = snapshot_mapping_at(t->snapshot, inside);
+
+	if (!m || m->permissions[0] != 'r' || is_late(t))
+		return NULL;
+	taddr end = at + len < at || at + len > m->end ? m->end : at + len;
+	if (at < m->start || at > inside)
+		at = m->start;
+	uint8_t *data = arena_alloc(&t->snapshot->arena, end - at);
+	if (!data)
+		return error_nomem();
+	size_t got = mem_read_some(&t->live.mem, at, data, end - at);
+	return got ? snapshot_add_memory(t->snapshot, at, data, got) : NULL;
+}
+
+// What registers and the top of the dying thread's stack point to, and the code around the pcs.
+static struct error *take_surroundings(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	struct error *err = NULL;
+	taddr last_pc = 0;
+
+	for (size_t i = 0; !err && i < snapshot->threads.n; i++) {
+		const struct regs *regs = &snapshot->threads.v[i].regs;
+
+		if (!regs->arch)
+			continue;
+		taddr pc = regs_pc(regs);
+		// Idle threads wait at one and the same pc.
+		if (pc != last_pc)
+			err = take_range(t, pc, pc - AROUND_PC, 2 * AROUND_PC);
+		last_pc = pc;
+		for (unsigned r = 0; !err && i < POINTING_THREADS && r < regs->arch->n_regs; r++)
+			err = take_range(t, regs->r[r], regs->r[r] - AROUND_REGISTER,
+					 2 * AROUND_REGISTER);
+	}
+	if (err || !snapshot->threads.n || !snapshot->threads.v[0].regs.arch)
+		return err;
+	uint64_t words[POINTER_WORDS];
+	taddr sp = regs_sp(&snapshot->threads.v[0].regs);
+	size_t n = mem_read_some(&t->live.mem, sp, words, sizeof(words)) / sizeof(words[0]);
+	for (size_t i = 0; !err && i < n; i++)
+		err = take_range(t, words[i], words[i], BEHIND_POINTER);
+	return err;
+}
+
+static struct error *take_python(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	struct py_state state = {};
+
+	if (!snapshot->python.found || is_late(t))
+		return NULL;
+	struct error *err = walk_python(&t->recorder.mem, &snapshot->python, true, t->deadline,
+					&state);
+	py_state_deinit(&state);
+	if (err && err->kind != ERROR_NOMEM)
+		err = gaps_take(&snapshot->arena, &snapshot->gaps, "Python frames", NULL, err);
+	return err;
+}
+
+// The recorder's pages go where the stacks are; it may be let go of afterwards.
+static struct error *keep_recorded(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	struct mem_range *pages;
+	size_t n;
+	struct error *err = mem_recorder_ranges(&t->recorder, &snapshot->arena, &pages, &n);
+
+	for (size_t i = 0; !err && i < n; i++) {
+		void *copy = arena_memdup(&snapshot->arena, pages[i].data, pages[i].len);
+
+		err = copy ? snapshot_add_memory(snapshot, pages[i].at, copy, pages[i].len)
+			   : error_nomem();
+	}
+	return err;
+}
+
+// The descriptor in the first argument of the dying thread's system call: what it wrote to.
+static int written_fd(const struct snapshot *snapshot)
+{
+	const struct thread *thread = snapshot_thread(snapshot, snapshot->death.tid);
+
+	if (!thread || !thread->regs.arch || regs_syscall(&thread->regs) < 0)
+		return -1;
+	uint64_t fd = regs_argument(&thread->regs, 0);
+	return fd <= INT32_MAX ? (int)fd : -1;
+}
+
+// What /proc says, and is gone with the process. The most telling comes first.
+static struct error *take_proc(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	const struct capture *c = t->capture;
+	int dir = t->process->proc_dir;
+	struct error *err = procfs_process(snapshot, dir, c->options->redact);
+
+	if (!err && c->reason != CAPTURE_ON_DEMAND)
+		err = procfs_threads(snapshot, dir);
+	if (!err && c->info.signo == SIGPIPE)
+		err = procfs_sockets(snapshot, dir, t->process->pidfd, written_fd(snapshot));
+	if (!err && !is_late(t))
+		err = procfs_logs(snapshot, dir, c->options->logs, c->options->lines);
+	if (!err && !is_late(t))
+		err = procfs_sockets(snapshot, dir, t->process->pidfd, -1);
+	if (!err && !is_late(t))
+		err = procfs_children(t->process->pid, &snapshot->arena,
+				      &snapshot->process.children);
+	if (!err && is_late(t))
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "part of the capture", NULL,
+			       "the process was let go after %.1f s, before everything had been copied",
+			       CAPTURE_BUDGET / 1e9);
+	return err;
+}
+
+// Everything for which the process must not run. Its memory and registers come first.
+static struct error *take_held(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	const struct capture *c = t->capture;
+	struct error *err = take_registers(t);
+
+	if (!err && c->reason == CAPTURE_EXIT) {
+		snapshot->death.tid = exit_caller(snapshot);
+		for (size_t i = 0; !err && i < snapshot->threads.n; i++)
+			if (snapshot->threads.v[i].tid == snapshot->death.tid)
+				err = take_first_chance(t, &snapshot->threads.v[i]);
+	} else if (!err && c->reason == CAPTURE_SIGNAL && snapshot->threads.n) {
+		snapshot->death.tid = c->tracee->tid;
+		snapshot->death.info = c->info;
+		if (snapshot->threads.v[0].tid == c->tracee->tid && c->info.code <= 0)
+			err = take_first_chance(t, &snapshot->threads.v[0]);
+	}
+	if (!err)
+		err = take_stacks(t);
+	if (!err)
+		err = take_python(t);
+	if (!err)
+		err = take_surroundings(t);
+	if (!err && c->info.signo == SIGABRT && t->look->taken)
+		err = messages_touch(&t->look->images, &t->recorder.mem);
+	return err;
+}
+
+static struct error *names_before(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+
+	for (struct tracee *o = t->process->tracees; o; o = o->next_in_process) {
+		struct thread *thread = LIST_ADD(&snapshot->arena, &snapshot->threads);
+
+		if (!thread)
+			return error_nomem();
+		*thread = (struct thread){ .tid = o->tid, .name = (char *)"" };
+	}
+	qsort(snapshot->threads.v, snapshot->threads.n, sizeof(struct thread), compare_threads);
+	return procfs_threads(snapshot, t->process->proc_dir);
+}
+
+static void drop_threads_without_registers(struct snapshot *snapshot)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < snapshot->threads.n; i++)
+		if (snapshot->threads.v[i].regs.arch)
+			snapshot->threads.v[n++] = snapshot->threads.v[i];
+	snapshot->threads.n = n;
+}
+
+static struct error *take_all(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	const struct capture *c = t->capture;
+	bool dying = c->reason == CAPTURE_EXIT;
+	struct error *err = NULL;
+
+	// While the other threads still run: what may take long, and rarely changes.
+	if (c->reason == CAPTURE_ON_DEMAND)
+		err = names_before(t);
+	if (!err)
+		err = procfs_maps(snapshot, t->process->proc_dir);
+	if (err && err->kind == ERROR_GONE)
+		err = gaps_take(&snapshot->arena, &snapshot->gaps, "memory mappings", NULL, err);
+	if (err)
+		return err;
+	struct priority before = priority_raise();
+	int64_t start = monotonic_now();
+	snapshot->time.death = realtime_now();
+	t->deadline = start + CAPTURE_BUDGET;
+	size_t expected = t->process->n_tracees;
+	size_t stopped = tracer_hold(t->tracer, t->process, dying,
+				     dying ? start + DYING_WAIT : t->deadline);
+	err = take_held(t);
+	if (!err && c->reason != CAPTURE_ON_DEMAND)
+		err = take_proc(t);
+	tracer_release(t->tracer, t->process, c->reason == CAPTURE_ON_DEMAND ? NULL : c->tracee);
+	snapshot->time.frozen = monotonic_now() - start;
+	priority_restore(&before);
+	if (!err && stopped < expected && c->reason != CAPTURE_EXIT)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "some threads", NULL,
+			       "%zu of %zu threads did not come to a stop in %.1f s", expected - stopped,
+			       expected, CAPTURE_BUDGET / 1e9);
+	if (!err && !before.raised && snapshot->time.frozen > UNRAISED_IS_NEWS)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "a short hold",
+			       "run pcatch as root or with CAP_SYS_NICE",
+			       "the process was held for %.0f ms at ordinary priority",
+			       snapshot->time.frozen / 1e6);
+	if (!err && c->reason == CAPTURE_ON_DEMAND)
+		err = take_proc(t);
+	return err;
+}
+
+struct error *capture_take(struct look *look, struct tracer *tracer, struct traced *process,
+			   const struct capture *capture)
+{
+	struct taking t = { .look = look,
+			    .snapshot = &look->snapshot,
+			    .tracer = tracer,
+			    .process = process,
+			    .capture = capture };
+	struct snapshot *snapshot = t.snapshot;
+
+	procmem_init(&t.live, process->pid, process->mem_fd);
+	struct error *err = mem_recorder_init(&t.recorder, &t.live.mem, PYTHON_MAX_PAGES);
+	if (err) {
+		tracer_release(tracer, process, capture->tracee);
+		return err;
+	}
+	err = take_all(&t);
+	if (!err)
+		err = keep_recorded(&t);
+	mem_recorder_deinit(&t.recorder);
+	drop_threads_without_registers(snapshot);
+	if (!err)
+		err = snapshot_settle_memory(snapshot);
+	if (!err)
+		err = procfs_finish(snapshot);
+	return err;
+}

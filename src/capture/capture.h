@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_CAPTURE_CAPTURE_H
+#define PCATCH_CAPTURE_CAPTURE_H
+
+#include "../live/tracer.h"
+#include "../target/snapshot.h"
+#include "../walk/image.h"
+
+/* How long a process may be held while it is copied; then it is let go with what there is. */
+#define CAPTURE_BUDGET INT64_C(1000000000)
+
+struct capture_options {
+	bool redact;
+	int lines;	     /* of each log file */
+	const strings *logs; /* files named by the user; borrowed */
+};
+
+/*
+ * What is known of a process before anything happens to it, so that little is left to do while
+ * it is held: its maps, its modules' files (held open: they may be gone from the disk when they
+ * are needed), where its Python interpreter is. A capture completes the snapshot in it.
+ */
+struct look {
+	struct snapshot snapshot;
+	struct images images;
+	bool taken;
+};
+
+/*
+ * Look at PROCESS, or look again: a no-op when the same modules are mapped as before. What is
+ * not readable becomes a gap in the snapshot. ERROR_GONE when the process has ended.
+ */
+struct error *look_take(struct look *look, const struct traced *process, bool redact)
+	__attribute__((warn_unused_result));
+void look_deinit(struct look *look);
+
+/* Why a capture is made: it decides who is stopped how, and what is looked at first. */
+enum capture_reason {
+	CAPTURE_SIGNAL,	  /* `tracee` is about to take a signal that ends the process */
+	CAPTURE_EXIT,	  /* the process is ending; its threads come to their exit stops */
+	CAPTURE_ON_DEMAND, /* it lives on */
+};
+
+struct capture {
+	enum capture_reason reason;
+	struct tracee *tracee; /* SIGNAL: at its stop; EXIT: the first to come; ON_DEMAND: NULL */
+	struct signal_info info;
+	const struct capture_options *options;
+};
+
+/*
+ * Hold PROCESS, copy what a report needs into LOOK's snapshot, let it go again, and finish what
+ * needs no holding. Sets death.tid, death.info, death.first_chance, death.sender and the times;
+ * what ended the process is told by its wait status later. Never fails because of the target:
+ * that is gaps.
+ */
+struct error *capture_take(struct look *look, struct tracer *tracer, struct traced *process,
+			   const struct capture *capture) __attribute__((warn_unused_result));
+
+#endif

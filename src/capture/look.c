@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cleanup.h"
+#include "../live/procfs.h"
+#include "../live/procmem.h"
+#include "../walk/python.h"
+
+void look_deinit(struct look *look)
+{
+	if (!look->taken)
+		return;
+	images_deinit(&look->images);
+	snapshot_deinit(&look->snapshot);
+	*look = (struct look){};
+}
+
+static bool same_modules(const struct snapshot *a, const struct snapshot *b)
+{
+	if (a->modules.n != b->modules.n)
+		return false;
+	for (size_t i = 0; i < a->modules.n; i++) {
+		const struct module *x = &a->modules.v[i], *y = &b->modules.v[i];
+
+		if (x->start != y->start || x->end != y->end || x->inode != y->inode ||
+		    x->dev_major != y->dev_major || x->dev_minor != y->dev_minor)
+			return false;
+	}
+	return true;
+}
+
+// Where the interpreter is, so that nobody has to search for it while the process is held.
+static struct error *find_python(struct look *look, const struct traced *process)
+{
+	struct snapshot *snapshot = &look->snapshot;
+	struct procmem live;
+	char *why = NULL;
+
+	procmem_init(&live, process->pid, process->mem_fd);
+	struct error *err = python_find(&look->images, &live.mem, &snapshot->arena,
+					&snapshot->python, &why);
+	if (!err && !snapshot->python.found && why)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "Python frames", NULL, "%s", why);
+	if (err && err->kind != ERROR_NOMEM)
+		err = gaps_take(&snapshot->arena, &snapshot->gaps, "Python frames", NULL, err);
+	return err;
+}
+
+// Files that were opened by an earlier look stay open: they may be gone from the disk by now.
+static void keep_files(struct snapshot *to, struct snapshot *from)
+{
+	for (size_t i = 0; i < to->modules.n; i++)
+		for (size_t j = 0; j < from->modules.n; j++) {
+			struct module *m = &to->modules.v[i], *old = &from->modules.v[j];
+
+			if (m->start != old->start || m->inode != old->inode ||
+			    m->dev_major != old->dev_major || m->dev_minor != old->dev_minor)
+				continue;
+			m->fd = TAKE_FD(old->fd);
+			memcpy(m->build_id, old->build_id, sizeof(m->build_id));
+			m->build_id_len = old->build_id_len;
+			break;
+		}
+}
+
+static struct error *look_fresh(struct look *look, struct look *old,
+				const struct traced *process, bool redact)
+{
+	struct snapshot *snapshot = &look->snapshot;
+	struct procmem live;
+
+	procmem_init(&live, process->pid, process->mem_fd);
+	snapshot->process.pid = process->pid;
+	snapshot->time.attached = process->seized;
+	struct error *err = procfs_maps(snapshot, process->proc_dir);
+	if (err || (old->taken && same_modules(&old->snapshot, snapshot)))
+		return err;
+	if (old->taken)
+		keep_files(snapshot, &old->snapshot);
+	err = procfs_host(snapshot);
+	if (!err)
+		err = procfs_process(snapshot, process->proc_dir, redact);
+	if (!err)
+		err = procfs_ancestors(process->pid, &snapshot->arena,
+				       &snapshot->process.ancestors);
+	if (!err)
+		err = procfs_modules(snapshot, process->proc_dir, &live.mem);
+	return err;
+}
+
+struct error *look_take(struct look *look, const struct traced *process, bool redact)
+{
+	struct look *fresh = calloc(1, sizeof(*fresh));
+
+	if (!fresh)
+		return error_nomem();
+	snapshot_init(&fresh->snapshot);
+	struct error *err = look_fresh(fresh, look, process, redact);
+	if (err || (look->taken && same_modules(&look->snapshot, &fresh->snapshot))) {
+		snapshot_deinit(&fresh->snapshot);
+		free(fresh);
+		return err;
+	}
+	look_deinit(look);
+	// Images borrow the snapshot's address: only now is it where it will stay.
+	look->snapshot = fresh->snapshot;
+	free(fresh);
+	err = images_init(&look->images, &look->snapshot);
+	if (err) {
+		snapshot_deinit(&look->snapshot);
+		*look = (struct look){};
+		return err;
+	}
+	look->taken = true;
+	return find_python(look, process);
+}

@@ -1,0 +1,697 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "../live/procfs.h"
+#include "../live/relay.h"
+
+#define SECOND INT64_C(1000000000)
+// Looks are taken soon after a start, when libraries are still being loaded, then ever more rarely.
+#define FIRST_LOOK (SECOND / 20)
+#define LOOK_MAX (5 * SECOND)
+// Kinds of earlier signals remembered per process.
+#define EARLIER_MAX 64
+// A starter that ended well is the daemon it leaves behind, if that shows itself by then.
+#define DAEMON_WAIT (2 * SECOND)
+
+// A signal that was seen before the end; each has its own memory, so the oldest can be given up.
+struct earlier {
+	struct arena arena;
+	struct signal_event event;
+};
+
+struct watched {
+	struct watch *watch;
+	struct traced *traced;
+	struct look look;
+	enum role role;
+	bool captured;
+	int captured_status; /* a wait status: what the capture was made for */
+	struct earlier earlier[EARLIER_MAX]; /* by time of their first */
+	size_t n_earlier;
+	uint64_t earlier_dropped;
+	int64_t oom_kills; /* of its cgroup at the last look, -1 unknown */
+	int64_t next_look, look_step;
+	pid_t sid; /* at the last look */
+};
+
+// The report of a starter, held back until it is known whether it left a daemon behind.
+struct held_back {
+	struct snapshot *snapshot;
+	pid_t pid, sid;
+	int64_t until;
+};
+
+struct watch {
+	const struct watch_options *options;
+	struct tracer tracer;
+	struct relay relay;
+	bool spawned;
+	pid_t named; /* the process that the user named */
+	struct held_back starter;
+	struct watch_news queue[4]; /* told by later calls */
+	size_t n_queue;
+};
+
+struct error *watch_create(const struct watch_options *options, struct watch **ret)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return error_nomem();
+	w->options = options;
+	struct error *err = tracer_init(&w->tracer, &options->signals, options->children);
+	if (err) {
+		free(w);
+		return err;
+	}
+	*ret = w;
+	return NULL;
+}
+
+static void watched_destroy(struct watched *d)
+{
+	look_deinit(&d->look);
+	for (size_t i = 0; i < d->n_earlier; i++)
+		arena_deinit(&d->earlier[i].arena);
+	free(d);
+}
+
+static void forget(struct watch *w, struct traced *traced)
+{
+	if (traced->data)
+		watched_destroy(traced->data);
+	traced->data = NULL;
+	tracer_forget(&w->tracer, traced);
+}
+
+void watch_destroy(struct watch *w)
+{
+	if (!w)
+		return;
+	while (w->tracer.processes)
+		forget(w, w->tracer.processes);
+	tracer_deinit(&w->tracer);
+	relay_deinit(&w->relay);
+	if (w->starter.snapshot) {
+		snapshot_deinit(w->starter.snapshot);
+		free(w->starter.snapshot);
+	}
+	free(w);
+}
+
+static struct error *watched_for(struct watch *w, struct traced *traced, struct watched **ret)
+{
+	if (!traced->data) {
+		struct watched *d = calloc(1, sizeof(*d));
+
+		if (!d)
+			return error_nomem();
+		d->watch = w;
+		d->traced = traced;
+		d->role = traced->pid == w->named ? ROLE_MAIN : ROLE_CHILD;
+		d->oom_kills = -1;
+		d->sid = getsid(traced->pid);
+		d->look_step = FIRST_LOOK;
+		d->next_look = monotonic_now() + FIRST_LOOK;
+		traced->data = d;
+	}
+	*ret = traced->data;
+	return NULL;
+}
+
+// Look at a process that may be gone by now: then its end is what comes next.
+static struct error *look(struct watched *d)
+{
+	int64_t limit, usage;
+	struct error *err = look_take(&d->look, d->traced, d->watch->options->capture.redact);
+
+	if (err && err->kind == ERROR_GONE) {
+		error_free(err);
+		return NULL;
+	}
+	if (!err && d->look.taken) {
+		procfs_cgroup_memory(&d->look.snapshot.process, &limit, &usage, &d->oom_kills);
+		d->sid = getsid(d->traced->pid);
+	}
+	return err;
+}
+
+static struct error *look_when_due(struct watch *w, int64_t *next)
+{
+	int64_t now = monotonic_now();
+
+	*next = INT64_MAX;
+	for (struct traced *p = w->tracer.processes; p; p = p->next) {
+		struct watched *d;
+		struct error *err = watched_for(w, p, &d);
+
+		if (!err && d->next_look <= now && !d->captured) {
+			err = look(d);
+			d->look_step = d->look_step * 2 < LOOK_MAX ? d->look_step * 2 : LOOK_MAX;
+			d->next_look = now + d->look_step;
+		}
+		if (err)
+			return err;
+		if (!d->captured && d->next_look < *next)
+			*next = d->next_look;
+	}
+	return NULL;
+}
+
+static struct error *attach_children(struct watch *w, pid_t pid, int depth)
+{
+	_cleanup_(arena_deinit) struct arena arena = {};
+	process_refs children = {};
+	struct error *err = procfs_children(pid, &arena, &children);
+
+	for (size_t i = 0; !err && i < children.n; i++) {
+		pid_t child = children.v[i].pid;
+		struct traced *p = tracer_process(&w->tracer, child);
+
+		if (child == getpid())
+			continue;
+		if (!p) {
+			struct error *refused = tracer_seize(&w->tracer, child, &p);
+
+			// One that has just ended, or has another tracer, is no reason to leave the rest.
+			if (refused && refused->kind == ERROR_NOMEM)
+				return refused;
+			if (error_drop(refused))
+				continue;
+			p->followed = true;
+			p->parent = pid;
+		}
+		if (depth < INT8_MAX)
+			err = attach_children(w, child, depth + 1);
+	}
+	return err;
+}
+
+struct error *watch_attach(struct watch *w, pid_t pid)
+{
+	struct traced *p;
+	struct watched *d;
+	struct error *err = tracer_seize(&w->tracer, pid, &p);
+
+	if (err)
+		return err;
+	w->named = pid;
+	err = watched_for(w, p, &d);
+	if (!err)
+		err = look(d);
+	if (!err && w->options->children)
+		err = attach_children(w, pid, 0);
+	return err;
+}
+
+struct error *watch_spawn(struct watch *w, char *const argv[], pid_t *ret)
+{
+	struct traced *p;
+	struct watched *d;
+	struct error *err = tracer_spawn(&w->tracer, argv, &p);
+
+	if (err)
+		return err;
+	w->named = p->pid;
+	w->spawned = true;
+	relay_init(&w->relay, p->pid);
+	*ret = p->pid;
+	return watched_for(w, p, &d);
+}
+
+void watch_relay(struct watch *w, const siginfo_t *si)
+{
+	struct traced *p = tracer_process(&w->tracer, w->named);
+	struct process unknown = { .pid = w->named };
+	struct watched *d = p ? p->data : NULL;
+
+	if (p)
+		relay_take(&w->relay, d && d->look.taken ? &d->look.snapshot.process : &unknown,
+			   si);
+}
+
+static char *copy_string(struct arena *arena, const char *s, bool *failed)
+{
+	if (!s)
+		return NULL;
+	char *ret = arena_strdup(arena, s);
+	*failed |= !ret;
+	return ret;
+}
+
+static void copy_ref(struct arena *arena, const struct process_ref *from, struct process_ref *to,
+		     bool *failed)
+{
+	*to = (struct process_ref){ .pid = from->pid,
+				    .uid = from->uid,
+				    .comm = copy_string(arena, from->comm, failed),
+				    .exe = copy_string(arena, from->exe, failed) };
+	for (size_t i = 0; !*failed && i < from->cmdline.n; i++) {
+		char **arg = LIST_ADD(arena, &to->cmdline);
+
+		if (arg)
+			*arg = copy_string(arena, from->cmdline.v[i], failed);
+		*failed |= !arg;
+	}
+}
+
+// FROM with all that it points to in ARENA.
+static struct error *copy_sender(struct arena *arena, const struct sender *from, struct sender *to)
+{
+	bool failed = false;
+	struct sender copy = *from;
+
+	copy_ref(arena, &from->process, &copy.process, &failed);
+	copy.user = copy_string(arena, from->user, &failed);
+	copy.ancestors = (process_refs){};
+	for (size_t i = 0; !failed && i < from->ancestors.n; i++) {
+		struct process_ref *ref = LIST_ADD(arena, &copy.ancestors);
+
+		if (ref)
+			copy_ref(arena, &from->ancestors.v[i], ref, &failed);
+		failed |= !ref;
+	}
+	if (failed)
+		return error_nomem();
+	*to = copy;
+	return NULL;
+}
+
+/*
+ * Who sent INFO to D, as of now, into ARENA. A signal that came through us is said to be from
+ * whoever sent it to us.
+ */
+static struct error *find_sender(struct watched *d, const struct signal_info *info,
+				 struct arena *arena, struct sender *ret)
+{
+	struct watch *w = d->watch;
+	struct process unknown = { .pid = d->traced->pid };
+	const struct process *process = d->look.taken ? &d->look.snapshot.process : &unknown;
+
+	if (w->spawned && d->traced->pid == w->named && info->code <= 0 && info->pid == getpid()) {
+		const struct sender *origin = relay_origin(&w->relay, info->signo);
+
+		if (origin)
+			return copy_sender(arena, origin, ret);
+	}
+	return procfs_sender(process, info, arena, ret);
+}
+
+static bool same_signal(const struct signal_event *e, const struct signal_info *info)
+{
+	return e->info.signo == info->signo && e->info.code == info->code &&
+	       e->info.pid == info->pid && e->info.uid == info->uid;
+}
+
+// Remember a signal that did not end the process; it may be the beginning of the story of one that does.
+static struct error *remember(struct watched *d, const struct tracee *tracee,
+			      const struct signal_info *info, bool handled)
+{
+	int64_t now = realtime_now();
+
+	for (size_t i = d->n_earlier; i-- > 0;) {
+		struct signal_event *e = &d->earlier[i].event;
+
+		if (same_signal(e, info)) {
+			e->last = now;
+			e->count++;
+			return NULL;
+		}
+	}
+	if (d->n_earlier == EARLIER_MAX) {
+		d->earlier_dropped += d->earlier[0].event.count;
+		arena_deinit(&d->earlier[0].arena);
+		memmove(d->earlier, d->earlier + 1, (EARLIER_MAX - 1) * sizeof(d->earlier[0]));
+		d->n_earlier--;
+	}
+	struct earlier *e = &d->earlier[d->n_earlier];
+	*e = (struct earlier){ .event = { .info = *info,
+					  .tid = tracee->tid,
+					  .at = now,
+					  .last = now,
+					  .count = 1,
+					  .disposition = handled ? SIGNAL_HANDLED : SIGNAL_DEFAULT } };
+	struct error *err = find_sender(d, info, &e->arena, &e->event.sender);
+	if (err) {
+		arena_deinit(&e->arena);
+		return err;
+	}
+	d->n_earlier++;
+	return NULL;
+}
+
+static struct error *capture_now(struct watched *d, enum capture_reason reason,
+				 struct tracee *tracee, const struct signal_info *info, int status)
+{
+	struct watch *w = d->watch;
+	struct capture capture = { .reason = reason,
+				   .tracee = tracee,
+				   .options = &w->options->capture };
+	struct error *err = NULL;
+	_cleanup_(arena_deinit) struct arena arena = {};
+	struct sender sender = {};
+
+	if (info) {
+		capture.info = *info;
+		// First of all: a kill command has ended a moment later.
+		err = find_sender(d, info, &arena, &sender);
+	}
+	// What an earlier capture left that came to nothing is not the state of now.
+	if (d->captured)
+		look_deinit(&d->look);
+	d->captured = false;
+	if (!err && !d->look.taken)
+		err = look(d);
+	if (err || !d->look.taken) {
+		tracer_resume(tracee);
+		return err;
+	}
+	err = capture_take(&d->look, &w->tracer, d->traced, &capture);
+	d->captured = !err;
+	d->captured_status = status;
+	struct snapshot *snapshot = &d->look.snapshot;
+	if (!err && info && !snapshot->death.first_chance)
+		err = copy_sender(&snapshot->arena, &sender, &snapshot->death.sender);
+	else if (!err && snapshot->death.first_chance)
+		err = procfs_sender(&snapshot->process, &snapshot->death.info, &snapshot->arena,
+				    &snapshot->death.sender);
+	return err;
+}
+
+// A process that must not be held for us: its end is nobody's loss.
+static bool needs_no_report(const struct watched *d, int status)
+{
+	return d->role == ROLE_CHILD && status == 0;
+}
+
+static struct error *on_signal(struct watched *d, struct tracee *tracee, int signo)
+{
+	uint64_t ignored, caught, bit = UINT64_C(1) << (signo - 1);
+	struct signal_info info;
+	struct error *err = NULL;
+
+	if (!tracee_siginfo(tracee, &info) || !traced_dispositions(d->traced, &ignored, &caught)) {
+		tracer_resume(tracee);
+		return NULL;
+	}
+	if (d->watch->spawned && d->traced->pid == d->watch->named && info.code <= 0)
+		relay_saw(&d->watch->relay, signo, info.pid);
+	bool handled = caught & bit;
+	if (!handled && !(ignored & bit) && signal_default_kills(signo))
+		return capture_now(d, CAPTURE_SIGNAL, tracee, &info, signo);
+	if (handled && (signo == SIGABRT || (signal_is_fault(signo) && info.code > 0)))
+		// It may be the last of them, or one of ten thousand a second: registers are cheap.
+		tracee_keep_first_chance(tracee, &info);
+	else if (handled)
+		err = remember(d, tracee, &info, true);
+	tracer_resume(tracee);
+	return err;
+}
+
+static struct error *on_exiting(struct watched *d, struct tracee *tracee, int status)
+{
+	int was = d->captured_status;
+
+	if (needs_no_report(d, status) ||
+	    (d->captured && (was == status || (WIFSIGNALED(status) && WTERMSIG(status) == was)))) {
+		tracer_resume(tracee);
+		return NULL;
+	}
+	return capture_now(d, CAPTURE_EXIT, tracee, NULL, status);
+}
+
+// What became of the pidfile by the time the process had gone.
+static enum pidfile_state pidfile_state(const char *path, pid_t pid)
+{
+	char text[32] = "";
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENOENT ? PIDFILE_REMOVED : PIDFILE_NONE;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = '\0';
+	return strtol(text, NULL, 10) == pid ? PIDFILE_STALE : PIDFILE_REPLACED;
+}
+
+static struct error *copy_earlier(const struct watched *d, struct snapshot *snapshot)
+{
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < d->n_earlier; i++) {
+		struct signal_event *e = LIST_ADD(&snapshot->arena, &snapshot->death.earlier);
+
+		if (!e)
+			return error_nomem();
+		*e = d->earlier[i].event;
+		err = copy_sender(&snapshot->arena, &d->earlier[i].event.sender, &e->sender);
+	}
+	snapshot->death.earlier_dropped = d->earlier_dropped;
+	return err;
+}
+
+// The snapshot of D as the caller gets it, with how it ended put in.
+static struct error *finish(struct watched *d, int status, struct snapshot **ret)
+{
+	struct watch *w = d->watch;
+	struct snapshot *snapshot = malloc(sizeof(*snapshot));
+	struct error *err = NULL;
+	int64_t limit, usage;
+
+	if (!snapshot)
+		return error_nomem();
+	if (d->look.taken) {
+		images_deinit(&d->look.images);
+		*snapshot = TAKE(d->look.snapshot);
+		d->look.taken = false;
+	} else {
+		snapshot_init(snapshot);
+		snapshot->process.pid = d->traced->pid;
+		snapshot->time.attached = d->traced->seized;
+		err = procfs_host(snapshot);
+	}
+	struct death *death = &snapshot->death;
+	if (!d->captured) {
+		snapshot->time.death = realtime_now();
+		snapshot->time.frozen = 0;
+		if (!err)
+			err = gaps_add(&snapshot->arena, &snapshot->gaps, "registers and stacks", NULL,
+				       "the process was gone before it could be held");
+	}
+	if (WIFEXITED(status)) {
+		death->kind = DEATH_EXIT;
+		death->exit_code = WEXITSTATUS(status);
+	} else if (WIFSIGNALED(status)) {
+		death->kind = DEATH_SIGNAL;
+		death->signo = WTERMSIG(status);
+		death->core_dumped = WCOREDUMP(status) ? 1 : 0;
+	} else {
+		death->kind = DEATH_UNKNOWN;
+	}
+	snapshot->process.role = d->role;
+	snapshot->process.oom_kills_before = d->oom_kills;
+	procfs_cgroup_memory(&snapshot->process, &limit, &usage,
+			     &snapshot->process.oom_kills_after);
+	if (limit >= 0)
+		snapshot->process.memory_limit = limit;
+	if (w->options->pidfile && d->role == ROLE_MAIN) {
+		snapshot->process.pidfile = arena_strdup(&snapshot->arena, w->options->pidfile);
+		if (!snapshot->process.pidfile)
+			err = err ? err : error_nomem();
+		snapshot->process.pidfile_state =
+			pidfile_state(w->options->pidfile, d->traced->pid);
+	}
+	if (!err)
+		err = copy_earlier(d, snapshot);
+	if (err) {
+		snapshot_deinit(snapshot);
+		free(snapshot);
+		return err;
+	}
+	*ret = snapshot;
+	return NULL;
+}
+
+static void tell(struct watch *w, struct watch_news news)
+{
+	if (w->n_queue < ARRAY_SIZE(w->queue))
+		w->queue[w->n_queue++] = news;
+}
+
+static bool has_followed(const struct watch *w)
+{
+	for (const struct traced *p = w->tracer.processes; p; p = p->next)
+		if (p->followed)
+			return true;
+	return false;
+}
+
+// A followed process that made itself a session of its own, away from the starter's.
+static struct watched *find_daemon(const struct watch *w)
+{
+	struct watched *found = NULL;
+
+	for (const struct traced *p = w->tracer.processes; p; p = p->next) {
+		struct watched *d = p->data;
+		pid_t sid = getsid(p->pid);
+
+		// The list has the youngest first: the last that fits is the one that was first.
+		if (d && p->followed && sid > 0 && sid != w->starter.sid)
+			found = d;
+	}
+	return found;
+}
+
+// Decide about a starter's report that is held back: true when there is news in the queue.
+static void settle_starter(struct watch *w)
+{
+	struct held_back *s = &w->starter;
+
+	if (!s->snapshot)
+		return;
+	struct watched *d = find_daemon(w);
+	if (d) {
+		d->role = ROLE_MAIN;
+		w->named = d->traced->pid;
+		snapshot_deinit(s->snapshot);
+		free(s->snapshot);
+		s->snapshot = NULL;
+	} else if (!has_followed(w) || monotonic_now() >= s->until) {
+		tell(w, (struct watch_news){ .kind = WATCH_REPORT, .snapshot = s->snapshot });
+		s->snapshot = NULL;
+	}
+}
+
+static struct error *on_ended(struct watched *d, int status)
+{
+	struct watch *w = d->watch;
+	struct snapshot *snapshot = NULL;
+	bool named = d->traced->pid == w->named, quiet = needs_no_report(d, status);
+	pid_t sid = d->sid;
+	struct error *err = NULL;
+
+	if (!quiet)
+		err = finish(d, status, &snapshot);
+	if (err)
+		return err;
+	forget(w, d->traced);
+	if (named && status == 0 && w->options->children && has_followed(w) && !w->starter.snapshot)
+		w->starter = (struct held_back){ .snapshot = snapshot,
+						 .pid = snapshot->process.pid,
+						 .sid = sid,
+						 .until = monotonic_now() + DAEMON_WAIT };
+	else if (snapshot)
+		tell(w, (struct watch_news){ .kind = WATCH_REPORT, .snapshot = snapshot });
+	if (named)
+		tell(w, (struct watch_news){ .kind = WATCH_NAMED_ENDED, .status = status });
+	return NULL;
+}
+
+static struct error *on_event(struct watch *w, const struct event *event)
+{
+	struct watched *d = NULL;
+	struct error *err = event->process ? watched_for(w, event->process, &d) : NULL;
+
+	if (err)
+		return err;
+	switch (event->kind) {
+	case EVENT_TIMEOUT:
+	case EVENT_NEW_PROCESS:
+		return NULL;
+	case EVENT_OWN_SIGNAL:
+		tell(w, (struct watch_news){ .kind = WATCH_OWN_SIGNAL,
+					     .own_signal = event->own_signal });
+		return NULL;
+	case EVENT_SIGNAL:
+		return on_signal(d, event->tracee, event->signo);
+	case EVENT_EXITING:
+		return on_exiting(d, event->tracee, event->status);
+	case EVENT_EXEC:
+		// Another program: nothing that was known of the old one holds.
+		look_deinit(&d->look);
+		d->captured = false;
+		d->look_step = FIRST_LOOK;
+		d->next_look = monotonic_now() + FIRST_LOOK;
+		tracer_resume(event->tracee);
+		if (w->spawned && event->process->pid == w->named)
+			tell(w, (struct watch_news){ .kind = WATCH_STARTED });
+		return NULL;
+	case EVENT_GROUP_STOP:
+		if (event->process->pid == w->named)
+			tell(w, (struct watch_news){ .kind = WATCH_STOPPED,
+						     .signo = event->signo });
+		return NULL;
+	case EVENT_ENDED:
+		return on_ended(d, event->status);
+	case EVENT_NOT_STARTED:
+		forget(w, event->process);
+		tell(w, (struct watch_news){ .kind = WATCH_NOT_STARTED, .errnum = event->status });
+		return NULL;
+	}
+	return NULL;
+}
+
+struct error *watch_next(struct watch *w, struct watch_news *ret)
+{
+	for (;;) {
+		settle_starter(w);
+		if (w->n_queue) {
+			*ret = w->queue[0];
+			memmove(w->queue, w->queue + 1, --w->n_queue * sizeof(w->queue[0]));
+			return NULL;
+		}
+		if (!w->tracer.processes && !w->starter.snapshot) {
+			*ret = (struct watch_news){ .kind = WATCH_DONE };
+			return NULL;
+		}
+		int64_t deadline, relay = w->spawned ? relay_pass(&w->relay) : INT64_MAX;
+		struct event event;
+		struct error *err = look_when_due(w, &deadline);
+
+		if (!err) {
+			if (relay < deadline)
+				deadline = relay;
+			if (w->starter.snapshot && monotonic_now() + SECOND / 10 < deadline)
+				deadline = monotonic_now() + SECOND / 10;
+			err = tracer_next(&w->tracer, deadline, &event);
+		}
+		if (!err)
+			err = on_event(w, &event);
+		if (err)
+			return err;
+	}
+}
+
+struct error *watch_snapshot(struct watch *w, struct snapshot **ret)
+{
+	struct traced *p = tracer_process(&w->tracer, w->named);
+	struct watched *d;
+	struct error *err = p ? watched_for(w, p, &d)
+			      : error_new(ERROR_GONE, "process %d has ended", (int)w->named);
+	struct capture capture = { .reason = CAPTURE_ON_DEMAND, .options = &w->options->capture };
+
+	if (!err && !d->look.taken)
+		err = look(d);
+	if (!err && !d->look.taken)
+		err = error_new(ERROR_GONE, "process %d has ended", (int)w->named);
+	if (!err)
+		err = capture_take(&d->look, &w->tracer, p, &capture);
+	if (err)
+		return err;
+	d->captured = true;
+	// A process whose first threads are gone is about to end; its status is not yet known.
+	err = finish(d, -1, ret);
+	if (!err)
+		(*ret)->death.kind = DEATH_SNAPSHOT;
+	return err;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "deliver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analyse/analyse.h"
+#include "cleanup.h"
+#include "render/render.h"
+#include "store/minidump.h"
+
+// Colours are for terminals, and for those who did not ask to be spared (no-color.org).
+static bool wants_colour(int fd)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fd) && !(no && *no) && !(term && !strcmp(term, "dumb"));
+}
+
+static struct error *print(int fd, const struct buf *text)
+{
+	for (size_t done = 0; done < text->len;) {
+		ssize_t n = write(fd, text->data + done, text->len - done);
+
+		if (n < 0 && errno != EINTR)
+			return error_errno(errno, "cannot write to standard %s",
+					   fd == STDOUT_FILENO ? "output" : "error");
+		done += n < 0 ? 0 : (size_t)n;
+	}
+	return NULL;
+}
+
+static struct error *render(const struct findings *findings, enum format format, bool colour,
+			    struct buf *ret)
+{
+	switch (format) {
+	case FORMAT_JSON:
+		return render_json(findings, NULL, ret);
+	case FORMAT_HTML:
+		return render_html(findings, ret);
+	default:
+		return render_text(findings, colour, ret);
+	}
+}
+
+// The whole of PATH, mapped. An empty file is no dump.
+static struct error *map_file(const char *path, void **ret, size_t *len_ret)
+{
+	struct stat st;
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(errno, "cannot read %s", path);
+	if (!S_ISREG(st.st_mode) || !st.st_size)
+		return error_new(ERROR_SYSTEM, "cannot read %s: %s", path,
+				 S_ISREG(st.st_mode) ? "it is empty" : "it is not a regular file");
+	void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return error_errno(errno, "cannot read %s", path);
+	*ret = data;
+	*len_ret = (size_t)st.st_size;
+	return NULL;
+}
+
+static struct error *read_dump(const char *path, struct snapshot *ret)
+{
+	void *data;
+	size_t len;
+	struct error *err = map_file(path, &data, &len);
+
+	if (err)
+		return err;
+	err = minidump_read(data, len, ret);
+	munmap(data, len);
+	return error_prefix(err, "cannot read %s", path);
+}
+
+// The files that were held open for us while the target lived; they may have no name any more.
+static void take_files(struct snapshot *to, struct snapshot *from)
+{
+	for (size_t i = 0; i < to->modules.n && i < from->modules.n; i++)
+		if (to->modules.v[i].start == from->modules.v[i].start &&
+		    !strcmp(to->modules.v[i].path, from->modules.v[i].path))
+			to->modules.v[i].fd = TAKE_FD(from->modules.v[i].fd);
+}
+
+static const struct {
+	enum format format;
+	const char *suffix;
+} formats[] = {
+	{ FORMAT_JSON, "json" },
+	{ FORMAT_HTML, "html" },
+	{ FORMAT_TEXT, "txt" }, // last: the summary names it
+};
+
+static struct error *write_formats(const struct store *store, const char *name,
+				   const struct options *options, const struct findings *findings,
+				   char **path)
+{
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(formats); i++) {
+		_cleanup_(buf_deinit) struct buf out = {};
+		char *written = NULL;
+
+		if (!(options->formats & formats[i].format))
+			continue;
+		err = render(findings, formats[i].format, false, &out);
+		if (!err)
+			err = store_write(store, name, formats[i].suffix, out.data, out.len, &written);
+		if (!err) {
+			free(*path);
+			*path = written;
+		}
+	}
+	return err;
+}
+
+// What a person who watches gets to see now.
+static struct error *tell(const struct options *options, const struct findings *findings,
+			  const char *path)
+{
+	_cleanup_(buf_deinit) struct buf out = {};
+	struct error *err;
+
+	if (options->quiet)
+		return NULL;
+	if (options->command != COMMAND_SNAPSHOT) {
+		err = render_summary(findings, path ? path : "none", wants_colour(STDERR_FILENO),
+				     &out);
+		return err ? err : print(STDERR_FILENO, &out);
+	}
+	err = render_text(findings, wants_colour(STDOUT_FILENO), &out);
+	if (!err)
+		err = print(STDOUT_FILENO, &out);
+	if (!err && path)
+		fprintf(stderr, "report: %s\n", path);
+	return err;
+}
+
+// DUMP and its file are one; the file is what others will read, so it is what is read here.
+static struct error *write_dump(const struct store *store, const char *name, const struct buf *dump,
+				char **path, struct snapshot *ret)
+{
+	struct error *err = store_write(store, name, "dmp", dump->data, dump->len, path);
+
+	if (!err)
+		return read_dump(*path, ret);
+	// Nobody will read it again, but somebody may be watching now.
+	struct error *unread = minidump_read(dump->data, dump->len, ret);
+	if (unread) {
+		error_free(unread);
+		snapshot_init(ret);
+	}
+	return err;
+}
+
+struct error *deliver(const struct store *store, const struct options *options,
+		      struct snapshot *snapshot)
+{
+	_cleanup_(freep) char *name = NULL, *path = NULL;
+	_cleanup_(buf_deinit) struct buf dump = {};
+	_cleanup_(snapshot_deinit) struct snapshot again;
+	_cleanup_(findings_deinit) struct findings findings = {};
+
+	snapshot_init(&again);
+	struct error *err = minidump_write(snapshot, &dump);
+	if (!err)
+		err = store_name(store, snapshot, &name);
+	if (err)
+		return err;
+	struct error *unwritten = write_dump(store, name, &dump, &path, &again);
+	buf_deinit(&dump);
+	take_files(&again, snapshot);
+	// The captured bytes are in `again` now: once is enough.
+	snapshot_deinit(snapshot);
+	snapshot_init(snapshot);
+	err = analyse(&again, &findings);
+	if (!err && !unwritten)
+		unwritten = write_formats(store, name, options, &findings, &path);
+	if (!err)
+		err = tell(options, &findings, path);
+	if (unwritten) {
+		error_free(err);
+		return unwritten;
+	}
+	return err;
+}
+
+struct error *deliver_again(const struct options *options)
+{
+	_cleanup_(snapshot_deinit) struct snapshot snapshot;
+	_cleanup_(findings_deinit) struct findings findings = {};
+	_cleanup_(buf_deinit) struct buf out = {};
+
+	snapshot_init(&snapshot);
+	struct error *err = read_dump(options->file, &snapshot);
+	if (!err)
+		err = analyse(&snapshot, &findings);
+	if (!err)
+		err = render(&findings, options->formats,
+			     options->formats == FORMAT_TEXT && wants_colour(STDOUT_FILENO), &out);
+	return err ? err : print(STDOUT_FILENO, &out);
+}

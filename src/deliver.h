@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_DELIVER_H
+#define PCATCH_DELIVER_H
+
+#include "options.h"
+#include "store/file.h"
+
+/*
+ * A captured snapshot becomes a report: the dump is written, read back, and what was read is
+ * analysed and rendered into the formats asked for, beside the dump. A summary (or for a
+ * snapshot of a living process, the whole text) goes to where people read. SNAPSHOT is consumed but for its shell.
+ * When the folder refuses the files, people still get to read the report before the error comes back.
+ */
+struct error *deliver(const struct store *store, const struct options *options,
+		      struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+/* What deliver() wrote, said again from the dump at options->file on standard output. */
+struct error *deliver_again(const struct options *options) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "capture/watch.h"
+#include "cleanup.h"
+#include "deliver.h"
+#include "options.h"
+
+// Of run, as of env(1): it failed itself; its program cannot be executed; there is none.
+enum { EXIT_USAGE = 2, EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
+
+static void complain(struct error *err)
+{
+	fprintf(stderr, "pcatch: %s\n", err->text);
+	error_free(err);
+}
+
+
+/*
+ * With others still under watch, thinking must not make them wait for us at their stops: a
+ * process of its own does it. It inherits no tracee, so nothing is held for it.
+ */
+static void report_aside(const struct store *store, const struct options *options,
+			 struct snapshot *snapshot, unsigned *failed)
+{
+	pid_t pid = fork();
+
+	if (pid > 0)
+		return;
+	struct error *err = deliver(store, options, snapshot);
+	if (err) {
+		complain(err);
+		__atomic_add_fetch(failed, 1, __ATOMIC_SEQ_CST);
+	}
+	if (pid == 0)
+		_exit(0);
+}
+
+static void report(const struct store *store, const struct options *options,
+		   struct snapshot *snapshot, unsigned *failed)
+{
+	struct error *err = NULL;
+
+	// A flag whose work is not done yet is a gap, not a silence.
+	if (options->locals)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "local variables", NULL,
+			       "this version does not read them");
+	if (!err && options->children) {
+		report_aside(store, options, snapshot, failed);
+	} else {
+		if (!err)
+			err = deliver(store, options, snapshot);
+		if (err) {
+			complain(err);
+			++*failed;
+		}
+	}
+	snapshot_deinit(snapshot);
+	free(snapshot);
+}
+
+static void await_reporters(void)
+{
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
+// End as the child did, so that whoever waits for us cannot tell the difference.
+static int end_like(int status)
+{
+	struct rlimit none = { 0, 0 };
+	sigset_t set;
+
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	// Its core is the one that matters.
+	setrlimit(RLIMIT_CORE, &none);
+	signal(WTERMSIG(status), SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, WTERMSIG(status));
+	raise(WTERMSIG(status));
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + WTERMSIG(status);
+}
+
+static struct watch_options watch_options(const struct options *o)
+{
+	struct watch_options w = { .capture = { .redact = !o->no_redact,
+						.lines = o->lines,
+						.logs = &o->logs },
+				   .children = o->children,
+				   .pidfile = o->pidfile,
+				   .sample = o->sample };
+
+	if (o->command == COMMAND_RUN) {
+		// Whatever is sent to us is for the child.
+		sigfillset(&w.signals);
+	} else {
+		sigemptyset(&w.signals);
+		sigaddset(&w.signals, SIGINT);
+		sigaddset(&w.signals, SIGTERM);
+		sigaddset(&w.signals, SIGHUP);
+	}
+	return w;
+}
+
+static int not_started(const struct options *o, int errnum)
+{
+	fprintf(stderr, "pcatch: cannot run %s: %s\n", o->program[0], strerror(errnum));
+	return errnum == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
+}
+
+// The wait status to end by is put into ENDED_BY when there is one, -1 else.
+static int run(const struct options *o, const struct store *store, struct watch *watch,
+	       unsigned *failed, int *ended_by)
+{
+	pid_t pid;
+	struct error *err = watch_spawn(watch, o->program, &pid);
+
+	while (!err) {
+		struct watch_news news;
+
+		err = watch_next(watch, &news);
+		if (err)
+			break;
+		switch (news.kind) {
+		case WATCH_REPORT:
+			report(store, o, news.snapshot, failed);
+			break;
+		case WATCH_STARTED:
+			if (o->verbose && !o->quiet)
+				fprintf(stderr, "watching %d\n", (int)pid);
+			break;
+		case WATCH_NOT_STARTED:
+			return not_started(o, news.errnum);
+		case WATCH_OWN_SIGNAL:
+			watch_relay(watch, &news.own_signal);
+			break;
+		case WATCH_STOPPED:
+			// What the shell must see stopped is us. It continues the whole job.
+			raise(SIGSTOP);
+			break;
+		case WATCH_NAMED_ENDED:
+			// A daemon that stays behind does not change how the program ended.
+			if (*ended_by < 0)
+				*ended_by = news.status;
+			break;
+		case WATCH_DONE:
+			return EXIT_OWN_FAILURE;
+		}
+	}
+	complain(err);
+	return EXIT_OWN_FAILURE;
+}
+
+static int attach(const struct options *o, const struct store *store, struct watch *watch,
+		  unsigned *failed)
+{
+	struct error *err = watch_attach(watch, o->pid);
+
+	if (!err && !o->quiet)
+		fprintf(stderr, "watching %d\n", (int)o->pid);
+	while (!err) {
+		struct watch_news news;
+
+		err = watch_next(watch, &news);
+		if (err)
+			break;
+		if (news.kind == WATCH_REPORT)
+			report(store, o, news.snapshot, failed);
+		else if (news.kind == WATCH_DONE)
+			return EXIT_SUCCESS;
+		else if (news.kind == WATCH_OWN_SIGNAL) {
+			if (!o->quiet)
+				fprintf(stderr, "pcatch: let go of %d, which runs on\n", (int)o->pid);
+			return EXIT_FAILURE;
+		}
+	}
+	complain(err);
+	return EXIT_FAILURE;
+}
+
+static int snapshot(const struct options *o, const struct store *store, struct watch *watch,
+		    unsigned *failed)
+{
+	struct snapshot *taken;
+	struct error *err = watch_attach(watch, o->pid);
+
+	if (!err)
+		err = watch_snapshot(watch, &taken);
+	if (err) {
+		complain(err);
+		return EXIT_FAILURE;
+	}
+	report(store, o, taken, failed);
+	return EXIT_SUCCESS;
+}
+
+static int watch_with(const struct options *o)
+{
+	_cleanup_(store_close) struct store store = { .dir = -1 };
+	_cleanup_(watch_destroyp) struct watch *watch = NULL;
+	struct watch_options w = watch_options(o);
+	unsigned *failed = mmap(NULL, sizeof(*failed), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct error *err = failed == MAP_FAILED ? error_nomem() : NULL;
+
+	// Before anything is watched: an unwritable folder is no news for the hour of death.
+	if (!err)
+		err = store_open(o->output, &store);
+	if (!err)
+		err = watch_create(&w, &watch);
+	if (err) {
+		complain(err);
+		return o->command == COMMAND_RUN ? EXIT_OWN_FAILURE : EXIT_FAILURE;
+	}
+	int status, ended_by = -1;
+	if (o->command == COMMAND_RUN)
+		status = run(o, &store, watch, failed, &ended_by);
+	else if (o->command == COMMAND_ATTACH)
+		status = attach(o, &store, watch, failed);
+	else
+		status = snapshot(o, &store, watch, failed);
+	if (o->children)
+		await_reporters();
+	if (o->command != COMMAND_RUN && *failed)
+		status = EXIT_FAILURE;
+	munmap(failed, sizeof(*failed));
+	return ended_by >= 0 ? end_like(ended_by) : status;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(options_deinit) struct options o;
+	enum options_outcome outcome;
+	struct error *err = options_parse(argc, argv, &o, &outcome);
+
+	if (err) {
+		int status = err->kind == ERROR_INPUT ? EXIT_USAGE : EXIT_FAILURE;
+
+		complain(err);
+		return status;
+	}
+	if (outcome == OPTIONS_DONE)
+		return EXIT_SUCCESS;
+	if (o.command != COMMAND_SHOW)
+		return watch_with(&o);
+	err = deliver_again(&o);
+	if (err) {
+		complain(err);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define LINES_DEFAULT 50
+#define LINES_MAX 10000
+#define SAMPLE_DEFAULT 5.0
+
+static const char *const command_names[] = {
+	[COMMAND_RUN] = "run",
+	[COMMAND_ATTACH] = "attach",
+	[COMMAND_SNAPSHOT] = "snapshot",
+	[COMMAND_SHOW] = "show",
+};
+
+static const char help[] =
+	"usage: pcatch run [OPTION]... [--] PROGRAM [ARG]...\n"
+	"       pcatch attach [OPTION]... PID\n"
+	"       pcatch attach [OPTION]... --pidfile FILE\n"
+	"       pcatch snapshot [OPTION]... PID\n"
+	"       pcatch show [-f FORMAT] FILE.dmp\n"
+	"\n"
+	"Watch a process until it ends, and say why it did.\n"
+	"\n"
+	"  run       start PROGRAM under watch; ends the way it ends\n"
+	"  attach    watch a running process until it ends\n"
+	"  snapshot  report on a process that lives on\n"
+	"  show      say again, from a dump alone, what was said at the death\n"
+	"\n"
+	"  -o, --output DIR    folder for reports [$PCATCH_DIR, else for root\n"
+	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
+	"                      else ~/.local/state/pcatch]\n"
+	"  -f, --format LIST   text, json, html; the dump is always written [text]\n"
+	"      --children      watch and report what it starts, too\n"
+	"      --pidfile FILE  take the pid from FILE, and say what became of it\n"
+	"      --log FILE      show the last lines of FILE, too; may be repeated\n"
+	"                      (files behind fd 1 and 2 are found without it)\n"
+	"      --lines N       lines per log file [50]\n"
+	"      --locals        show local variables\n"
+	"      --sample SECS   seconds between two samples, 0 for none [5]\n"
+	"      --no-redact     do not replace what looks like a secret\n"
+	"  -q, --quiet         say nothing but our own errors\n"
+	"  -v, --verbose       say when everything is armed\n"
+	"      --help          print this and exit\n"
+	"      --version       print the version and exit\n"
+	"\n"
+	"Exit status: run ends as its program does, 127 or 126 when it cannot be\n"
+	"started; attach is 0 when the end was caught and the report written, 1 when\n"
+	"not; 2 for a wrong command line. The manual is pcatch(1).\n";
+
+enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_REDACT,
+       OPT_HELP, OPT_VERSION };
+
+// Which commands an option means something to.
+enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
+       SHOW = 1 << COMMAND_SHOW, LIVE = RUN | ATTACH | SNAPSHOT, ALL = LIVE | SHOW };
+
+static const struct option long_options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "children", no_argument, NULL, OPT_CHILDREN },
+	{ "pidfile", required_argument, NULL, OPT_PIDFILE },
+	{ "log", required_argument, NULL, OPT_LOG },
+	{ "lines", required_argument, NULL, OPT_LINES },
+	{ "locals", no_argument, NULL, OPT_LOCALS },
+	{ "sample", required_argument, NULL, OPT_SAMPLE },
+	{ "no-redact", no_argument, NULL, OPT_NO_REDACT },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{}
+};
+
+static struct error *bad(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static struct error *bad(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return error_new(ERROR_INPUT, "%s (see pcatch --help)", text);
+}
+
+static unsigned commands_of(int option)
+{
+	switch (option) {
+	case OPT_CHILDREN:
+	case OPT_SAMPLE:
+		return RUN | ATTACH;
+	case OPT_PIDFILE:
+		return ATTACH | SNAPSHOT;
+	case 'o':
+	case OPT_LOG:
+	case OPT_LINES:
+	case OPT_LOCALS:
+	case OPT_NO_REDACT:
+	case 'v':
+		return LIVE;
+	default:
+		return ALL;
+	}
+}
+
+static struct error *parse_formats(char *list, struct options *o)
+{
+	char *rest = list;
+
+	o->formats = 0;
+	for (char *name; (name = strsep(&rest, ","));) {
+		if (!strcmp(name, "text"))
+			o->formats |= FORMAT_TEXT;
+		else if (!strcmp(name, "json"))
+			o->formats |= FORMAT_JSON;
+		else if (!strcmp(name, "html"))
+			o->formats |= FORMAT_HTML;
+		else if (!strcmp(name, "core"))
+			return bad("--format core: this version writes no core files; the dump, which "
+				   "lldb opens, is always written");
+		else
+			return bad("--format: '%s' is none of text, json, html", name);
+	}
+	if (o->command == COMMAND_SHOW && (o->formats & (o->formats - 1)))
+		return bad("--format: show writes one format to its standard output, not several");
+	return NULL;
+}
+
+static struct error *parse_number(const char *what, const char *text, long min, long max, long *ret)
+{
+	char *end;
+
+	errno = 0;
+	long v = strtol(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end || errno || v < min || v > max)
+		return bad("%s: '%s' is not a number from %ld to %ld", what, text, min, max);
+	*ret = v;
+	return NULL;
+}
+
+static struct error *parse_sample(const char *text, double *ret)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (!*text || *end || !isfinite(v) || v < 0 || v > 86400 || (v > 0 && v < 0.01))
+		return bad("--sample: '%s' is not a number of seconds: 0, or 0.01 to 86400", text);
+	*ret = v;
+	return NULL;
+}
+
+static struct error *parse_option(int option, char *arg, struct options *o)
+{
+	long n = 0;
+	struct error *err = NULL;
+
+	switch (option) {
+	case 'o':
+		if (!*arg)
+			return bad("--output: the name of the folder is empty");
+		o->output = arg;
+		return NULL;
+	case 'f': {
+		char *list = arena_strdup(&o->arena, arg);
+
+		return list ? parse_formats(list, o) : error_nomem();
+	}
+	case 'q':
+		o->quiet = true;
+		return NULL;
+	case 'v':
+		o->verbose = true;
+		return NULL;
+	case OPT_CHILDREN:
+		o->children = true;
+		return NULL;
+	case OPT_PIDFILE:
+		o->pidfile = arg;
+		return NULL;
+	case OPT_LOG: {
+		char **log = LIST_ADD(&o->arena, &o->logs);
+
+		if (!log)
+			return error_nomem();
+		*log = arg;
+		return NULL;
+	}
+	case OPT_LINES:
+		err = parse_number("--lines", arg, 0, LINES_MAX, &n);
+		o->lines = (int)n;
+		return err;
+	case OPT_LOCALS:
+		o->locals = true;
+		return NULL;
+	case OPT_SAMPLE:
+		return parse_sample(arg, &o->sample);
+	default:
+		o->no_redact = true;
+		return NULL;
+	}
+}
+
+// The pid in a file that a daemon wrote: a number, alone but for white space.
+static struct error *read_pidfile(const char *path, pid_t *ret)
+{
+	char text[64];
+	struct stat st;
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return error_errno(errno, "cannot read pidfile %s", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return error_new(ERROR_SYSTEM, "pidfile %s is not a regular file", path);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return error_errno(errno, "cannot read pidfile %s", path);
+	while (n > 0 && isspace((unsigned char)text[n - 1]))
+		n--;
+	text[n] = '\0';
+	const char *start = text;
+	while (isspace((unsigned char)*start))
+		start++;
+	char *end;
+	errno = 0;
+	long pid = strtol(start, &end, 10);
+	if (!isdigit((unsigned char)*start) || *end || errno || pid <= 0 || pid > INT_MAX)
+		return error_new(ERROR_SYSTEM, "pidfile %s holds no process id", path);
+	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+		return error_new(ERROR_GONE,
+				 "pidfile %s names process %ld, which does not exist: it is stale, and nobody "
+				 "is there to watch",
+				 path, pid);
+	*ret = (pid_t)pid;
+	return NULL;
+}
+
+static struct error *parse_target(char **args, int n, struct options *o)
+{
+	long pid = 0;
+
+	switch (o->command) {
+	case COMMAND_RUN:
+		if (!n)
+			return bad("run: which program?");
+		o->program = args;
+		return NULL;
+	case COMMAND_SHOW:
+		if (n != 1)
+			return bad("show: name one dump");
+		o->file = args[0];
+		return NULL;
+	default:
+		break;
+	}
+	const char *name = command_names[o->command];
+	if (o->pidfile && n)
+		return bad("%s: a pid or a --pidfile, not both", name);
+	if (o->pidfile)
+		return read_pidfile(o->pidfile, &o->pid);
+	if (n != 1)
+		return bad("%s: name one process id%s", name, n ? "" : ", or --pidfile FILE");
+	struct error *err = parse_number(name, args[0], 1, INT_MAX, &pid);
+	o->pid = (pid_t)pid;
+	return err;
+}
+
+static struct error *parse_command(const char *name, enum command *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(command_names); i++)
+		if (!strcmp(name, command_names[i])) {
+			*ret = (enum command)i;
+			return NULL;
+		}
+	return bad("'%s' is no command: run, attach, snapshot or show", name);
+}
+
+struct error *options_parse(int argc, char **argv, struct options *ret,
+			    enum options_outcome *outcome)
+{
+	*ret = (struct options){ .formats = FORMAT_TEXT,
+				 .lines = LINES_DEFAULT,
+				 .sample = SAMPLE_DEFAULT };
+	*outcome = OPTIONS_GO;
+	if (argc < 2)
+		return bad("which command? run, attach, snapshot or show");
+	bool early = argv[1][0] == '-';
+	struct error *err = early ? NULL : parse_command(argv[1], &ret->command);
+	if (err)
+		return err;
+	// "+": what follows the program's name belongs to the program.
+	const char *letters = ret->command == COMMAND_RUN && !early ? "+:o:f:qv" : ":o:f:qv";
+	char **args = early ? argv : argv + 1;
+	int n = early ? argc : argc - 1, index = -1;
+	optind = 0;
+	opterr = 0;
+	for (int c; (c = getopt_long(n, args, letters, long_options, &index)) != -1; index = -1) {
+		const char *given = args[optind - 1];
+
+		if (c == OPT_HELP || c == OPT_VERSION) {
+			*outcome = OPTIONS_DONE;
+			fputs(c == OPT_HELP ? help : "pcatch " PACKAGE_VERSION "\n", stdout);
+			return fflush(stdout) ? error_errno(errno, "standard output") : NULL;
+		}
+		if (c == ':')
+			return bad("%s wants an argument", given);
+		if (c == '?' && optopt && optopt < 128 && !strchr("ofqv", optopt))
+			return bad("-%c is no option", optopt);
+		if (c == '?')
+			return bad("%s is no option, or has an argument too many", given);
+		if (early)
+			return bad("name the command first: pcatch run|attach|snapshot|show %s", given);
+		if (!(commands_of(c) & (1u << ret->command)))
+			return bad("%s means nothing to %s", index >= 0 ? long_options[index].name : given,
+				   command_names[ret->command]);
+		err = parse_option(c, optarg, ret);
+		if (err)
+			return err;
+	}
+	if (early)
+		return bad("which command? run, attach, snapshot or show");
+	return parse_target(args + optind, n - optind, ret);
+}
+
+void options_deinit(struct options *options)
+{
+	arena_deinit(&options->arena);
+}

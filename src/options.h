@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_OPTIONS_H
+#define PCATCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "target/snapshot.h"
+
+enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW };
+
+enum format { FORMAT_TEXT = 1, FORMAT_JSON = 2, FORMAT_HTML = 4 };
+
+struct options {
+	enum command command;
+	char **program;	     /* run: what to start, NULL-terminated */
+	pid_t pid;	     /* attach, snapshot; from the pidfile too */
+	const char *pidfile; /* NULL: none */
+	const char *file;    /* show */
+	const char *output;  /* NULL: the default folder */
+	unsigned formats;    /* enum format */
+	bool children, locals, no_redact, quiet, verbose;
+	strings logs;
+	int lines;
+	double sample;
+	struct arena arena;
+};
+
+enum options_outcome {
+	OPTIONS_GO,
+	OPTIONS_DONE, /* --help or --version has been answered: exit 0 */
+};
+
+/*
+ * Parse the command line. ERROR_INPUT, in one line, for what makes no sense (exit status 2);
+ * other errors are of a command line that does but cannot be followed, such as a pidfile that
+ * names nobody (exit status 1). RET borrows argv and must be deinitialised in any case.
+ */
+struct error *options_parse(int argc, char **argv, struct options *ret,
+			    enum options_outcome *outcome) __attribute__((warn_unused_result));
+void options_deinit(struct options *options);
+
+#endif
