@@ -29,6 +29,7 @@ struct arch {
 	int syscall;	       /* index of the register with the system call's number */
 	bool (*in_syscall)(const uint64_t *regs); /* they prove that the thread is in a system call */
 	uint32_t syscall_insn; /* where they cannot always: the instruction that calls; else 0 */
+	unsigned arguments[6]; /* indices of a system call's arguments */
 	long nr_exit, nr_exit_group;
 	unsigned address_bits; /* of a canonical user address */
 	unsigned red_zone;     /* bytes below SP that are in use */
@@ -73,6 +74,12 @@ long regs_syscall(const struct regs *regs);
  * a call instruction counts as in the call: one that has just returned cannot be told from it.
  */
 long regs_syscall_at(const struct regs *regs, const struct mem *mem);
+
+/* Argument I, from 0, of the system call that the thread is in; I < 6. */
+static inline uint64_t regs_argument(const struct regs *regs, unsigned i)
+{
+	return regs->r[regs->arch->arguments[i]];
+}
 
 /* "read", NULL when the number has no name. */
 const char *arch_syscall_name(const struct arch *arch, long nr);
