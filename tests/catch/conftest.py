@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole catches: a victim, pcatch, and what they leave behind.
+
+Every report that a test makes is checked in Report: it validates against the schema, `show` says
+again what was said at the death, its files have mode 0600. PCATCH names the program under test,
+PCATCH_TEST_SLOWNESS is a factor on all deadlines.
+"""
+import glob
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime
+
+import jsonschema
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+VICTIMS = ROOT / "tests" / "victims"
+PCATCH = pathlib.Path(os.environ.get("PCATCH") or ROOT / "build" / "src" / "pcatch").resolve()
+SLOWNESS = float(os.environ.get("PCATCH_TEST_SLOWNESS") or 1)
+MDMP_CHECK = ROOT.parent / "shared" / "tools" / "mdmp_check.py"
+
+FORMATS = jsonschema.FormatChecker()
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_date_time(text):
+    if not isinstance(text, str):
+        return True
+    # RFC 3339 with a zone; fromisoformat() of old versions wants neither Z nor nanoseconds.
+    match = re.fullmatch(
+        r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text, re.ASCII
+    )
+    if not match:
+        raise ValueError("not RFC 3339: " + text)
+    datetime.fromisoformat(match.group(1))
+    return True
+
+
+def pytest_configure(config):
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if not os.access(PCATCH, os.X_OK):
+        raise pytest.UsageError("%s is not there: build it, or name it by PCATCH" % PCATCH)
+
+
+def until(condition, what, seconds=10):
+    """Ask until there is a true answer, which is returned."""
+    deadline = time.monotonic() + seconds * SLOWNESS
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, "waited %g s in vain: %s" % (seconds * SLOWNESS, what)
+        time.sleep(0.005)
+
+
+def status_of(pid, tid=None):
+    """/proc/PID/status as a dictionary, empty when there is no such process."""
+    path = "/proc/%d/status" % pid if tid is None else "/proc/%d/task/%d/status" % (pid, tid)
+    try:
+        with open(path) as file:
+            return {k: v.strip() for k, _, v in (line.partition(":") for line in file)}
+    except OSError:
+        return {}
+
+
+def tracers_of(pid):
+    """The set of tracers of all threads of PID; {0} is a free process."""
+    tids = [int(tid) for tid in os.listdir("/proc/%d/task" % pid)]
+    return {int(status_of(pid, tid).get("TracerPid", 0)) for tid in tids}
+
+
+class Running:
+    """A program whose output is read as it comes, so that nobody waits for a full pipe."""
+
+    def __init__(self, argv, **popen):
+        self.argv = [str(word) for word in argv]
+        popen.setdefault("stdin", subprocess.PIPE)
+        popen.setdefault("stdout", subprocess.PIPE)
+        popen.setdefault("stderr", subprocess.PIPE)
+        self.process = subprocess.Popen(self.argv, **popen)
+        self.pid = self.process.pid
+        self.news = threading.Condition()
+        self.data = {"stdout": b"", "stderr": b""}
+        self.readers = []
+        for name in ("stdout", "stderr"):
+            pipe = getattr(self.process, name)
+            if pipe:
+                reader = threading.Thread(target=self._read, args=(name, pipe), daemon=True)
+                reader.start()
+                self.readers.append(reader)
+
+    def _read(self, name, pipe):
+        while True:
+            piece = os.read(pipe.fileno(), 65536)
+            with self.news:
+                self.data[name] += piece
+                self.news.notify_all()
+            if not piece:
+                return
+
+    @property
+    def stdout(self):
+        return self.data["stdout"].decode(errors="replace")
+
+    @property
+    def stderr(self):
+        return self.data["stderr"].decode(errors="replace")
+
+    def line(self, name, pattern, seconds=10):
+        """Wait for a whole line that matches."""
+        deadline = time.monotonic() + seconds * SLOWNESS
+        regex = re.compile(pattern + r".*\n", re.M)
+        with self.news:
+            while True:
+                match = regex.search(self.data[name].decode(errors="replace"))
+                if match:
+                    return match
+                left = deadline - time.monotonic()
+                ended = not any(reader.is_alive() for reader in self.readers)
+                assert left > 0 and not ended, "%s: no line %r\nstdout: %s\nstderr: %s" % (
+                    self.argv,
+                    pattern,
+                    self.stdout,
+                    self.stderr,
+                )
+                self.news.wait(min(left, 0.5))
+
+    def said(self, nth=1, seconds=20):
+        """The NTH line of JSON on stdout."""
+        until(
+            lambda: self.stdout.count("\n") >= nth or not self.readers[0].is_alive(),
+            "line %d of %s" % (nth, self.argv),
+            seconds,
+        )
+        lines = [line for line in self.stdout.splitlines() if line.startswith("{")]
+        assert len(lines) >= nth, "%s said only: %s\n%s" % (self.argv, self.stdout, self.stderr)
+        return json.loads(lines[nth - 1])
+
+    @property
+    def truth(self):
+        return self.said()
+
+    def go(self):
+        """Let a victim go on to its death."""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
+    def wait(self, seconds=30):
+        try:
+            status = self.process.wait(seconds * SLOWNESS)
+        except subprocess.TimeoutExpired:
+            pytest.fail(
+                "%s did not end in %g s; state %s\nstdout: %s\nstderr: %s"
+                % (
+                    self.argv,
+                    seconds * SLOWNESS,
+                    status_of(self.pid).get("State"),
+                    self.stdout,
+                    self.stderr,
+                )
+            )
+        for reader in self.readers:
+            reader.join(2 * SLOWNESS)
+        return status
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            try:
+                if stream and (stream is self.process.stdin or not self.readers_alive()):
+                    stream.close()
+            except OSError:
+                pass
+
+    def readers_alive(self):
+        return any(reader.is_alive() for reader in self.readers)
+
+
+def schema():
+    with open(ROOT / "doc" / "report.schema.json") as file:
+        return json.load(file)
+
+
+class Report:
+    """A report that was found to be in order."""
+
+    def __init__(self, pcatch, dump):
+        self.dump = pathlib.Path(dump)
+        assert re.fullmatch(r".+-\d+-\d{8}T\d{6}Z(-\d+)?\.dmp", self.dump.name), self.dump.name
+        for file in glob.glob(glob.escape(str(self.dump)[: -len("dmp")]) + "*"):
+            mode = stat.S_IMODE(os.stat(file).st_mode)
+            assert mode == 0o600, "%s has mode %o" % (file, mode)
+
+        shown = pcatch.call("show", "-f", "json", self.dump)
+        assert shown.status == 0, shown
+        self.json = json.loads(shown.stdout)
+        errors = jsonschema.Draft202012Validator(schema(), format_checker=FORMATS).iter_errors(
+            self.json
+        )
+        problems = ["%s: %s" % (list(e.absolute_path), e.message[:300]) for e in errors]
+        assert not problems, "\n".join(problems)
+
+        shown = pcatch.call("show", self.dump)
+        assert shown.status == 0, shown
+        self.text = shown.stdout
+        assert self.json["id"] in self.text
+        first = " ".join(self.text.split())
+        assert first.startswith(" ".join(self.summary.split())), self.text[:500]
+        assert "\x1b" not in self.text
+        wide = [line for line in self.text.splitlines() if len(line) > 200]
+        assert not wide, wide
+        live = self.dump.with_suffix(".txt")
+        if live.exists():
+            assert live.read_text() == self.text, "show says other things than the death did"
+
+        if MDMP_CHECK.exists():
+            check = subprocess.run(
+                [sys.executable, MDMP_CHECK, self.dump, "--pid", str(self.process["pid"])],
+                capture_output=True,
+                text=True,
+            )
+            assert check.returncode == 0, check.stdout + check.stderr
+
+        self._check_sense()
+
+    def _check_sense(self):
+        """What holds for all reports beyond the schema."""
+        crashed = [thread for thread in self.json["threads"] if thread["crashed"]]
+        assert len(crashed) <= 1
+        if crashed:
+            assert crashed[0]["tid"] == self.death["thread"]
+            assert self.json["threads"][0] is crashed[0], "the dying thread comes first"
+        for thread in self.json["threads"]:
+            merged = [frame for frame in thread["stack"] if frame["kind"] == "python"]
+            if thread.get("python"):
+                assert [f["function"] for f in merged] == [f["function"] for f in thread["python"]]
+        if self.json["verdict"]["confidence"] == "certain":
+            assert any(e["supports"] for e in self.json["verdict"]["evidence"]), self.verdict
+
+    @property
+    def verdict(self):
+        return self.json["verdict"]
+
+    @property
+    def cause(self):
+        return self.json["verdict"]["cause"]
+
+    @property
+    def summary(self):
+        return self.json["verdict"]["summary"]
+
+    @property
+    def death(self):
+        return self.json["death"]
+
+    @property
+    def signal(self):
+        return self.json["death"]["signal"]
+
+    @property
+    def sender(self):
+        return self.json["death"]["signal"]["sender"]
+
+    @property
+    def fault(self):
+        return self.json["fault"]
+
+    @property
+    def process(self):
+        return self.json["process"]
+
+    def thread(self, tid):
+        found = [thread for thread in self.json["threads"] if thread["tid"] == tid]
+        assert len(found) == 1, "thread %d among %s" % (
+            tid,
+            [thread["tid"] for thread in self.json["threads"]],
+        )
+        return found[0]
+
+    @property
+    def dying(self):
+        return self.thread(self.death["thread"])
+
+    def functions(self, thread=None):
+        return [frame.get("function") for frame in (thread or self.dying)["native"]]
+
+
+class Called:
+    def __init__(self, running):
+        self.status = running.wait()
+        self.stdout, self.stderr = running.stdout, running.stderr
+        self.argv = running.argv
+
+    def __repr__(self):
+        return "%s: status %s\nstdout: %s\nstderr: %s" % (
+            " ".join(self.argv),
+            self.status,
+            self.stdout[-2000:],
+            self.stderr[-2000:],
+        )
+
+
+class Pcatch:
+    def __init__(self, out):
+        self.out = out
+        self.program = PCATCH
+        self.everybody = []
+        self.seen = {}
+
+    def start(self, *argv, **popen):
+        """Any program, ended with the test at the latest."""
+        running = Running(argv, **popen)
+        self.everybody.append(running)
+        return running
+
+    def call(self, *arguments, **popen):
+        """pcatch with ARGUMENTS, which is expected to end by itself."""
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        return Called(self.start(self.program, *arguments, **popen))
+
+    def run(self, *command, options=(), **popen):
+        """pcatch run -v; returns when it watches."""
+        running = self.start(
+            self.program, "run", "-v", "-o", self.out, *options, "--", *command, **popen
+        )
+        if running.process.stderr:
+            running.line("stderr", r"watching \d+")
+        return running
+
+    def attach(self, pid, options=(), **popen):
+        """pcatch attach; returns when it watches."""
+        need_attach()
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        running = self.start(self.program, "attach", "-o", self.out, *options, str(pid), **popen)
+        running.line("stderr", r"watching %d\b" % pid)
+        return running
+
+    def catch(self, *command, how="attach", options=(), kill=None, **popen):
+        """
+        The whole story: COMMAND says its truth, is watched, goes on (and is sent KILL by us), ends.
+        Returns the one report, which has .truth and .status, the end that COMMAND had, beside.
+        """
+        if how == "run":
+            running = watcher = self.run(*command, options=options, **popen)
+            truth = running.truth
+        else:
+            running = self.start(*command, **popen)
+            truth = running.truth
+            watcher = self.attach(truth["pid"], options)
+        running.go()
+        if kill:
+            os.kill(truth["pid"], kill)
+        status = running.wait()
+        if how != "run":
+            assert watcher.wait() == 0, watcher.stderr
+        report = self.report(watcher)
+        report.truth, report.status, report.said = truth, status, watcher.stderr
+        assert report.process["pid"] == truth["pid"]
+        # What the report says of the end is what the parent was told.
+        if status < 0:
+            assert (report.death["kind"], report.signal["number"]) == ("signal", -status)
+        else:
+            assert (report.death["kind"], report.death["exit_code"]) == ("exit", status)
+        return report
+
+    def reports(self):
+        for dump in sorted(self.out.glob("*.dmp")):
+            if dump not in self.seen:
+                self.seen[dump] = Report(self, dump)
+        return list(self.seen.values())
+
+    def report(self, watcher=None):
+        reports = self.reports()
+        assert len(reports) == 1, "%d reports of one death\n%s" % (
+            len(reports),
+            watcher.stderr if watcher else "",
+        )
+        return reports[0]
+
+    def close(self):
+        for running in reversed(self.everybody):
+            running.kill()
+
+
+def need_attach():
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope") as file:
+            scope = int(file.read())
+    except OSError:
+        scope = 0
+    if scope > (2 if os.geteuid() == 0 else 0):
+        pytest.skip("no right to attach here: ptrace_scope is %d" % scope)
+
+
+@pytest.fixture
+def pcatch(tmp_path):
+    helper = Pcatch(tmp_path / "reports")
+    yield helper
+    try:
+        helper.reports()  # what the test did not look at must be in order too
+    finally:
+        helper.close()
+
+
+@pytest.fixture(scope="session")
+def victim(tmp_path_factory):
+    """victim("null-deref") is the path of that program, compiled when it is first asked for."""
+    folder = tmp_path_factory.mktemp("victims")
+    # A path of 0700 above it would keep other users' processes away.
+    flags = ["-g", "-O0", "-w", "-pthread", "-D_GNU_SOURCE", "-I", str(VICTIMS)]
+
+    def compiled(name):
+        program = folder / name
+        if not program.exists():
+            source = VICTIMS / (name + ".c")
+            compiler = os.environ.get("CC") or "cc"
+            if not source.exists():
+                source, compiler = source.with_suffix(".cc"), os.environ.get("CXX") or "c++"
+            if not shutil.which(compiler.split()[0]):
+                pytest.skip("no compiler %s for %s" % (compiler, source.name))
+            subprocess.run(
+                compiler.split() + flags + ["-o", str(program), str(source)], check=True
+            )
+        return program
+
+    return compiled
+
+
+def pythons():
+    """Interpreters by version, those of pyenv and the system's."""
+    found = {}
+    for minor in range(8, 14):
+        pattern = "%s/.pyenv/versions/3.%d.*/bin/python3" % (os.path.expanduser("~"), minor)
+        paths = sorted(glob.glob(pattern))
+        found["3.%d" % minor] = paths[-1] if paths else None
+    found["system"] = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else None
+    return found
+
+
+PYTHONS = pythons()
+
+
+@pytest.fixture(params=list(PYTHONS))
+def python(request):
+    path = PYTHONS[request.param]
+    if not path:
+        pytest.skip("no CPython %s in ~/.pyenv/versions or /usr/bin" % request.param)
+    return path
+
+
+@pytest.fixture(scope="session")
+def any_python():
+    return PYTHONS["system"] or next(path for path in PYTHONS.values() if path)
+
+
+DEATHS = VICTIMS / "deaths.py"
+
+
+def python_frames(frames):
+    """Frames of a report or of a truth, comparable: names qualified or not."""
+    return [((f["function"] or "?").split(".")[-1], f["file"], f["line"]) for f in frames]
+
+
+def assert_python_frames(thread, truth, callees=3):
+    """
+    The thread's Python frames end with those of the truth; CALLEES more may lie inside of them, the
+    standard library's own.
+    """
+    said, wanted = python_frames(thread.get("python") or []), python_frames(truth)
+    assert said[-len(wanted) :] == wanted
+    assert len(said) - len(wanted) <= callees, said[: len(said) - len(wanted)]
+    merged = [frame for frame in thread["stack"] if frame["kind"] == "python"]
+    assert python_frames(merged) == said

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Python processes that crash: their frames, in their place among the native ones."""
+import pytest
+
+from conftest import DEATHS, PYTHONS, assert_python_frames
+
+
+@pytest.mark.parametrize("death", ["segfault", "segfault-in-thread"])
+@pytest.mark.parametrize("how", ["attach", "run"])
+def test_segfault_under_faulthandler_shows_the_fault_not_the_reraise(pcatch, python, death, how):
+    report = pcatch.catch(python, DEATHS, death, "faulthandler", how=how)
+    assert report.cause == "native-crash"
+    assert (report.signal["name"], report.signal["code_name"]) == ("SIGSEGV", "SEGV_MAPERR")
+    assert int(report.signal["address"], 16) == 0
+    assert report.fault["class"] == "null-pointer"
+    assert report.death["thread"] == report.truth["tid"]
+    assert_python_frames(report.dying, report.truth["frames"])
+    assert report.json["python"]["version"].startswith(
+        ".".join(report.truth["python"].split(".")[:2])
+    )
+    # The library function that read is inside of Python, the interpreter's start outside.
+    assert report.dying["stack"][0]["kind"] == "native"
+    assert report.dying["stack"][-1]["kind"] == "native"
+    assert "raise" not in report.functions()[:3]
+
+
+def test_segfault_without_faulthandler(pcatch, python):
+    report = pcatch.catch(python, DEATHS, "segfault")
+    assert report.cause == "native-crash"
+    assert_python_frames(report.dying, report.truth["frames"])
+
+
+def test_the_line_that_died_is_in_the_summary_or_right_below(pcatch, python):
+    report = pcatch.catch(python, DEATHS, "segfault")
+    line = report.truth["frames"][0]["line"]
+    assert "deaths.py:%d" % line in report.said, report.said
+
+
+def test_abort_is_an_abort(pcatch, python):
+    report = pcatch.catch(python, DEATHS, "abort", "faulthandler")
+    assert (report.cause, report.signal["name"]) == ("abort", "SIGABRT")
+    assert_python_frames(report.dying, report.truth["frames"])
+
+
+def test_fatal_error_tells_its_text(pcatch, python, tmp_path):
+    with open(tmp_path / "stderr", "wb") as stderr:
+        report = pcatch.catch(python, DEATHS, "fatal-error", stderr=stderr)
+    assert report.cause == "python-fatal-error"
+    assert "the moon is made of cheese" in report.summary + (report.fault["message"] or "")
+    assert_python_frames(report.dying, report.truth["frames"])
+
+
+def test_fatal_error_is_told_from_an_abort_without_a_log(pcatch, python):
+    report = pcatch.catch(python, DEATHS, "fatal-error")
+    assert report.cause == "python-fatal-error"
+
+
+def test_c_stack_overflow_in_a_thread(pcatch, python):
+    report = pcatch.catch(python, DEATHS, "c-stack-overflow")
+    assert (report.cause, report.fault["class"]) == ("stack-overflow", "stack-overflow")
+    assert_python_frames(report.dying, report.truth["frames"], callees=5)
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10"])
+def test_python_stack_overflow_shows_the_innermost_frames(pcatch, version):
+    # From 3.11 on, calls among Python functions take no C stack.
+    if not PYTHONS[version]:
+        pytest.skip("no CPython " + version)
+    report = pcatch.catch(PYTHONS[version], DEATHS, "python-stack-overflow")
+    assert report.cause == "stack-overflow"
+    frames = [frame["function"] for frame in report.dying["python"]]
+    assert frames[:20] == ["python_stack_overflow"] * 20
+    assert frames[-1] == "<module>" or report.json["gaps"]
+
+
+def test_default_sigpipe_says_what_python_usually_does(pcatch, python):
+    report = pcatch.catch(python, DEATHS, "default-sigpipe")
+    assert report.cause == "broken-pipe"
+    assert report.process["signal_dispositions"]["SIGPIPE"] == "default"
+    assert_python_frames(report.dying, report.truth["frames"])
+    words = " ".join(report.text.split())
+    assert "ignore" in words, "that CPython's own disposition is to ignore"
