@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_ANALYSE_DEMANGLE_H
+#define PCATCH_ANALYSE_DEMANGLE_H
+
+/*
+ * The name that the programmer wrote for linker symbol NAME: C++ (Itanium ABI), Rust (legacy and
+ * v0). Malloc'ed; NULL when NAME is not mangled, makes no sense or would grow without measure:
+ * then NAME itself is what there is to show.
+ */
+char *demangle(const char *name) __attribute__((warn_unused_result));
+
+#endif

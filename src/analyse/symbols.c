@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "symbols.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "demangle.h"
+#include "dwarf.h"
+
+#define DEBUG_ROOT "/usr/lib/debug"
+
+// Symbols of one file that are looked at, and of those before a pc that are asked whether they cover it.
+#define MAX_SYMBOLS	4000000
+#define MAX_LOOK_BACK	64
+
+struct entry {
+	uint64_t start, size;
+	const char *name;
+	unsigned rank; /* the lower the better */
+};
+
+struct names_of_module {
+	bool tried;
+	enum symbols kind;
+	Elf *elf, *debug_elf;
+	int debug_fd;
+	bool debug_has_symbols;
+	struct entry *entries; /* by address, the best of equal ones last; owned */
+	size_t n;
+	struct dwarf *dwarf;
+	char *why; /* no symbols at all; owned */
+};
+
+struct slot {
+	taddr pc;
+	struct symbol *symbol;
+	bool return_address;
+};
+
+struct symbolizer {
+	struct images *images;
+	struct names *names;
+	struct names_of_module *modules; /* one per module */
+	struct slot *table;		 /* open hashing by pc */
+	size_t size, n;
+};
+
+struct error *symbolizer_create(struct images *images, struct names *names, struct symbolizer **ret)
+{
+	size_t n = images->snapshot->modules.n;
+	struct symbolizer *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return error_nomem();
+	s->images = images;
+	s->names = names;
+	s->modules = calloc(n ? n : 1, sizeof(*s->modules));
+	if (!s->modules) {
+		free(s);
+		return error_nomem();
+	}
+	for (size_t i = 0; i < n; i++)
+		s->modules[i] = (struct names_of_module){ .kind = SYMBOLS_UNKNOWN, .debug_fd = -1 };
+	elf_version(EV_CURRENT);
+	*ret = s;
+	return NULL;
+}
+
+void symbolizer_destroy(struct symbolizer *symbolizer)
+{
+	if (!symbolizer)
+		return;
+	for (size_t i = 0; i < symbolizer->images->snapshot->modules.n; i++) {
+		struct names_of_module *m = &symbolizer->modules[i];
+
+		dwarf_destroy(m->dwarf);
+		free(m->entries);
+		free(m->why);
+		elf_end(m->debug_elf);
+		elf_end(m->elf);
+		closep(&m->debug_fd);
+	}
+	free(symbolizer->modules);
+	free(symbolizer->table);
+	free(symbolizer);
+}
+
+static Elf_Scn *section_by_type(Elf *elf, unsigned type, GElf_Shdr *ret)
+{
+	Elf_Scn *scn = NULL;
+
+	while ((scn = elf_nextscn(elf, scn)))
+		if (gelf_getshdr(scn, ret) && ret->sh_type == type)
+			return scn;
+	return NULL;
+}
+
+static Elf_Scn *section_by_name(Elf *elf, const char *name, GElf_Shdr *ret)
+{
+	Elf_Scn *scn = NULL;
+	size_t table;
+
+	if (!elf || elf_getshdrstrndx(elf, &table))
+		return NULL;
+	while ((scn = elf_nextscn(elf, scn))) {
+		const char *s = gelf_getshdr(scn, ret) ? elf_strptr(elf, table, ret->sh_name) : NULL;
+
+		if (s && !strcmp(s, name))
+			return scn;
+	}
+	return NULL;
+}
+
+// Of several names for one address the one that people use: libc's "raise" before "gsignal", both before
+// "__GI_raise".
+static unsigned rank_of(const GElf_Sym *sym, const char *name)
+{
+	unsigned underscores = (unsigned)strspn(name, "_");
+
+	// The underscore of mangled names says nothing.
+	if (!strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2))
+		underscores = 0;
+	if (underscores > 3)
+		underscores = 3;
+	unsigned binding = GELF_ST_BIND(sym->st_info);
+	return (sym->st_size ? 0u : 16u) + underscores * 4 +
+	       (binding == STB_GLOBAL ? 0u : binding == STB_WEAK ? 1u : 2u);
+}
+
+static int entry_compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank > y->rank ? -1 : 1;
+	return -strcmp(x->name, y->name);
+}
+
+static bool is_function(const GElf_Sym *sym, const char *name)
+{
+	unsigned type = GELF_ST_TYPE(sym->st_info);
+
+	if (sym->st_shndx == SHN_UNDEF || sym->st_shndx == SHN_ABS || !sym->st_value || !name || !*name)
+		return false;
+	// Assembly often leaves out the type. $x, $d and the like mark code and data on aarch64.
+	return type == STT_FUNC || type == STT_GNU_IFUNC || (type == STT_NOTYPE && *name != '$');
+}
+
+static struct error *load_table(struct names_of_module *m, Elf *elf, unsigned type)
+{
+	GElf_Shdr header;
+	Elf_Scn *scn = section_by_type(elf, type, &header);
+	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
+
+	if (!data || !data->d_buf || !header.sh_entsize)
+		return NULL;
+	size_t n = data->d_size / sizeof(Elf64_Sym);
+	if (n > MAX_SYMBOLS)
+		n = MAX_SYMBOLS;
+	struct entry *v = calloc(n ? n : 1, sizeof(*v));
+	if (!v)
+		return error_nomem();
+	size_t used = 0;
+	for (size_t i = 0; i < n; i++) {
+		GElf_Sym sym;
+		const char *name = gelf_getsym(data, (int)i, &sym)
+					   ? elf_strptr(elf, header.sh_link, sym.st_name)
+					   : NULL;
+
+		if (is_function(&sym, name))
+			v[used++] = (struct entry){ .start = sym.st_value,
+						    .size = sym.st_size,
+						    .name = name,
+						    .rank = rank_of(&sym, name) };
+	}
+	qsort(v, used, sizeof(*v), entry_compare);
+	if (!used) {
+		free(v);
+		return NULL;
+	}
+	m->entries = v;
+	m->n = used;
+	m->kind = type == SHT_SYMTAB ? SYMBOLS_SYMTAB : SYMBOLS_DYNSYM;
+	return NULL;
+}
+
+static bool has_build_id(Elf *elf, const uint8_t *id, size_t len)
+{
+	Elf_Scn *scn = NULL;
+
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr header;
+		Elf_Data *data;
+		size_t at = 0, name, desc;
+		GElf_Nhdr note;
+
+		if (!gelf_getshdr(scn, &header) || header.sh_type != SHT_NOTE ||
+		    !(data = elf_getdata(scn, NULL)))
+			continue;
+		while ((at = gelf_getnote(data, at, &note, &name, &desc)))
+			if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+			    !memcmp((char *)data->d_buf + name, "GNU", 4))
+				return note.n_descsz == len &&
+				       !memcmp((char *)data->d_buf + desc, id, len);
+	}
+	return false;
+}
+
+// The checksum of .gnu_debuglink: CRC-32 as in zlib.
+static bool has_crc(int fd, uint32_t want)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || st.st_size <= 0)
+		return false;
+	size_t len = (size_t)st.st_size;
+	const uint8_t *data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return false;
+	uint32_t table[256], crc = ~0u;
+	for (uint32_t i = 0; i < 256; i++) {
+		table[i] = i;
+		for (int bit = 0; bit < 8; bit++)
+			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
+	}
+	for (size_t i = 0; i < len; i++)
+		crc = table[(crc ^ data[i]) & 0xff] ^ crc >> 8;
+	munmap((void *)data, len);
+	return ~crc == want;
+}
+
+// Keep PATH as the debug file when it belongs to the image; without a build id CRC has to match.
+static bool try_debug_file(struct names_of_module *m, const struct image *image, const char *path,
+			   uint32_t crc)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return false;
+	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP_PRIVATE, NULL);
+	if (!elf)
+		return false;
+	GElf_Ehdr header;
+	if (elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &header) ||
+	    header.e_machine != image->machine || gelf_getclass(elf) != ELFCLASS64 ||
+	    !(image->build_id_len ? has_build_id(elf, image->build_id, image->build_id_len)
+				  : has_crc(fd, crc))) {
+		elf_end(elf);
+		return false;
+	}
+	m->debug_elf = elf;
+	m->debug_fd = TAKE_FD(fd);
+	return true;
+}
+
+static struct error *find_debug_file(struct names_of_module *m, const struct image *image,
+				     const char *module_path)
+{
+	char path[4096 + 256];
+	uint32_t crc = 0;
+
+	if (image->build_id_len > 1) {
+		int n = snprintf(path, sizeof(path), DEBUG_ROOT "/.build-id/%02x/",
+				 image->build_id[0]);
+
+		for (unsigned i = 1; i < image->build_id_len && i < BUILD_ID_MAX; i++)
+			n += snprintf(path + n, sizeof(path) - (size_t)n, "%02x", image->build_id[i]);
+		snprintf(path + n, sizeof(path) - (size_t)n, ".debug");
+		if (try_debug_file(m, image, path, 0))
+			return NULL;
+	}
+	GElf_Shdr header;
+	Elf_Scn *scn = section_by_name(m->elf, ".gnu_debuglink", &header);
+	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
+	const char *slash = strrchr(module_path, '/');
+	if (!data || !data->d_buf || data->d_size < 8 || data->d_size > 256 || !slash ||
+	    slash - module_path > 4000)
+		return NULL;
+	const char *link = data->d_buf;
+	if (!memchr(link, '\0', data->d_size - 4) || strchr(link, '/') || !*link)
+		return NULL;
+	memcpy(&crc, link + data->d_size - 4, 4);
+	int dir_len = (int)(slash - module_path);
+	static const char *const forms[][2] = {
+		{ DEBUG_ROOT, "/" }, { "", "/.debug/" }, { "", "/" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		int n = snprintf(path, sizeof(path), "%s%.*s%s%s", forms[i][0], dir_len,
+				 module_path, forms[i][1], link);
+
+		// A link to itself would be its own debug file.
+		if (n < (int)sizeof(path) && strcmp(path, module_path) != 0 &&
+		    try_debug_file(m, image, path, crc))
+			break;
+	}
+	return NULL;
+}
+
+static struct error *load(struct names_of_module *m, const struct image *image,
+			  const struct module *module, struct names *names)
+{
+	m->kind = SYMBOLS_NONE;
+	m->elf = image->fd >= 0 ? elf_begin(image->fd, ELF_C_READ_MMAP_PRIVATE, NULL)
+				: elf_memory((char *)(uintptr_t)image->data, image->size);
+	if (!m->elf)
+		return NULL;
+	if (elf_kind(m->elf) != ELF_K_ELF || gelf_getclass(m->elf) != ELFCLASS64)
+		return NULL;
+	GElf_Shdr header;
+	bool own = section_by_name(m->elf, ".debug_info", &header) ||
+		   section_by_name(m->elf, ".zdebug_info", &header);
+	struct error *err = own || image->fd < 0 ? NULL : find_debug_file(m, image, module->path);
+	if (!err)
+		err = load_table(m, m->elf, SHT_SYMTAB);
+	if (!err && !m->n && m->debug_elf)
+		err = load_table(m, m->debug_elf, SHT_SYMTAB);
+	if (!err && !m->n)
+		err = load_table(m, m->elf, SHT_DYNSYM);
+	if (err || image->fd < 0)
+		return err;
+	err = dwarf_create(m->debug_elf ? m->debug_elf : m->elf, names, &m->dwarf);
+	if (m->dwarf && (own || m->debug_elf))
+		m->kind = SYMBOLS_DWARF;
+	return err;
+}
+
+// Modules are loaded when the first pc lies in them.
+static struct error *module_names(struct symbolizer *s, size_t index, const struct image *image,
+				  struct names_of_module **ret)
+{
+	struct names_of_module *m = &s->modules[index];
+
+	*ret = m;
+	if (m->tried)
+		return NULL;
+	m->tried = true;
+	if (!image) {
+		const struct error *why = s->images->errors[index];
+
+		m->kind = SYMBOLS_NONE;
+		m->why = strdup(why ? why->text : "its file cannot be had");
+		return m->why ? NULL : error_nomem();
+	}
+	return load(m, image, &s->images->snapshot->modules.v[index], s->names);
+}
+
+static const struct entry *covering_entry(const struct names_of_module *m, uint64_t address)
+{
+	size_t lo = 0, hi = m->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (m->entries[mid].start <= address)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (size_t i = lo, n = 0; i-- > 0 && n < MAX_LOOK_BACK; n++) {
+		const struct entry *e = &m->entries[i];
+
+		if (address - e->start < e->size)
+			return e;
+		// Hand-written assembly has no sizes; it reaches up to the next symbol. The dynamic
+		// table is no list of everything, so there the next one proves nothing.
+		if (!e->size && m->kind != SYMBOLS_DYNSYM && n == 0)
+			return e;
+	}
+	return NULL;
+}
+
+static struct error *add_level(struct symbolizer *s, struct symbol *symbol, const char *name)
+{
+	struct symbol_level *level = LIST_ADD(s->names->arena, &symbol->levels);
+
+	if (!level)
+		return error_nomem();
+	if (!name)
+		return NULL;
+	_cleanup_(freep) char *plain = demangle(name);
+	level->function = names_add(s->names, plain ? plain : name);
+	return level->function ? NULL : error_nomem();
+}
+
+// DWARF knows libc's functions by the names of their sources ("__GI_raise"), people by what they call.
+static struct error *prefer_public_name(struct symbolizer *s, struct symbol *symbol,
+					const struct entry *e, uint64_t start)
+{
+	struct symbol_level *outermost = &symbol->levels.v[symbol->levels.n - 1];
+
+	if (!e || e->start != start || !outermost->function ||
+	    strncmp(outermost->function, "__", 2) != 0 || !strncmp(e->name, "__", 2) ||
+	    !strncmp(e->name, "_Z", 2) || !strncmp(e->name, "_R", 2))
+		return NULL;
+	outermost->function = names_add(s->names, e->name);
+	return outermost->function ? NULL : error_nomem();
+}
+
+static struct error *describe(struct symbolizer *s, taddr pc, taddr look, struct symbol *symbol)
+{
+	size_t index;
+	uint64_t start = 0;
+
+	symbol->offset = -1;
+	symbol->module = snapshot_module_at(s->images->snapshot, look);
+	if (!symbol->module)
+		return add_level(s, symbol, NULL);
+	index = (size_t)(symbol->module - s->images->snapshot->modules.v);
+	const struct image *image = images_get(s->images, index);
+	struct names_of_module *m;
+	struct error *err = module_names(s, index, image, &m);
+	if (err || !image)
+		return err ? err : add_level(s, symbol, NULL);
+	uint64_t address = look - image->bias;
+	const struct entry *e = covering_entry(m, address);
+	if (m->dwarf)
+		err = dwarf_lookup(m->dwarf, address, symbol, &start);
+	if (err)
+		return err;
+	if (e) {
+		symbol->offset = (int64_t)(address - e->start + (pc - look));
+		symbol->linker_name = names_add(s->names, e->name);
+		if (!symbol->linker_name)
+			return error_nomem();
+	} else if (start && start <= address) {
+		symbol->offset = (int64_t)(address - start + (pc - look));
+	}
+	if (!symbol->levels.n)
+		return add_level(s, symbol, e ? e->name : NULL);
+	struct symbol_level *outermost = &symbol->levels.v[symbol->levels.n - 1];
+	if (!outermost->function && e) {
+		_cleanup_(freep) char *plain = demangle(e->name);
+
+		outermost->function = names_add(s->names, plain ? plain : e->name);
+		return outermost->function ? NULL : error_nomem();
+	}
+	return prefer_public_name(s, symbol, e, start);
+}
+
+static size_t slot_of(const struct slot *table, size_t size, taddr pc, bool return_address)
+{
+	size_t i = (size_t)((pc * 2 + return_address) * 0x9e3779b97f4a7c15u >> 32) & (size - 1);
+
+	while (table[i].symbol && (table[i].pc != pc || table[i].return_address != return_address))
+		i = (i + 1) & (size - 1);
+	return i;
+}
+
+static struct error *grow(struct symbolizer *s)
+{
+	size_t size = s->size ? s->size * 2 : 256;
+	struct slot *table = calloc(size, sizeof(*table));
+
+	if (!table)
+		return error_nomem();
+	for (size_t i = 0; i < s->size; i++)
+		if (s->table[i].symbol)
+			table[slot_of(table, size, s->table[i].pc, s->table[i].return_address)] =
+				s->table[i];
+	free(s->table);
+	s->table = table;
+	s->size = size;
+	return NULL;
+}
+
+struct error *symbolizer_lookup(struct symbolizer *symbolizer, taddr pc, bool return_address,
+				const struct symbol **ret)
+{
+	struct error *err = NULL;
+
+	if ((symbolizer->n + 1) * 2 > symbolizer->size)
+		err = grow(symbolizer);
+	if (err)
+		return err;
+	struct slot *slot = &symbolizer->table[slot_of(symbolizer->table, symbolizer->size, pc,
+						       return_address)];
+	if (!slot->symbol) {
+		struct symbol *symbol = arena_alloc(symbolizer->names->arena, sizeof(*symbol));
+
+		if (!symbol)
+			return error_nomem();
+		err = describe(symbolizer, pc, return_address && pc ? pc - 1 : pc, symbol);
+		if (err)
+			return err;
+		*slot = (struct slot){ .pc = pc, .symbol = symbol, .return_address = return_address };
+		symbolizer->n++;
+	}
+	*ret = slot->symbol;
+	return NULL;
+}
+
+taddr symbolizer_function_start(struct symbolizer *symbolizer, taddr pc)
+{
+	const struct symbol *symbol;
+
+	if (error_drop(symbolizer_lookup(symbolizer, pc, false, &symbol)) || symbol->offset < 0)
+		return 0;
+	return pc - (taddr)symbol->offset;
+}
+
+enum symbols symbolizer_kind(const struct symbolizer *symbolizer, size_t index)
+{
+	return symbolizer->modules[index].kind;
+}
+
+struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena *arena, gaps *ret)
+{
+	for (size_t i = 0; i < symbolizer->images->snapshot->modules.n; i++) {
+		const struct module *module = &symbolizer->images->snapshot->modules.v[i];
+		const struct names_of_module *m = &symbolizer->modules[i];
+		struct error *err = NULL;
+		char *what = NULL;
+
+		if (m->why || (m->dwarf && dwarf_gave_up(m->dwarf))) {
+			what = arena_printf(arena, "%s of %s", m->why ? "function names" : "lines",
+					    module->path);
+			if (!what)
+				return error_nomem();
+		}
+		if (m->why)
+			err = gaps_add(arena, ret, what,
+				       "run `pcatch show` where the same build of the file is "
+				       "installed", "%s", m->why);
+		else if (what)
+			err = gaps_add(arena, ret, what, NULL,
+				       "its debug information has no index of addresses and too "
+				       "many units to search");
+		if (err)
+			return err;
+	}
+	return NULL;
+}
