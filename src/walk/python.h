@@ -18,6 +18,7 @@
 struct py_layout; /* walk/pylayout.h */
 
 struct py_frame {
+	/* Clean UTF-8, "?" where it could not be read (which is then a gap of the state). */
 	char *function;	/* qualified name where the version has one (3.11 on), else co_name */
 	char *file;	/* co_filename */
 	int line;	/* of the instruction being executed; 0: unknown */
@@ -45,6 +46,7 @@ struct py_state {
 	struct arena arena;
 	unsigned version;    /* PY_VERSION_HEX, low bytes 0 when unknown */
 	bool free_threaded;
+	bool published_layout; /* offsets came from the target itself */
 	bool finalizing;
 	int n_interpreters;
 	int64_t interpreters[PY_MAX_INTERPRETERS];

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "pylayout.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "../cleanup.h"
+#include "pylayout-table.inc"
+
+static const union py_offsets published_3_13 = PY_PUBLISHED_3_13;
+
+static const struct py_layout rows[] = {
+	{ .version = PY_VERSION(3, 13), .entry = PY_ENTRY_SHIM, .owner_shim = 3, .owner_max = 3,
+	  .owner_generator = 1, .position = PY_POSITION_POINTER, .lines = PY_LINES_LOCATIONS,
+	  .gil = PY_GIL_INTERPRETER, .offsets = PY_OFFSETS_3_13, .published = &published_3_13 },
+	{ .version = PY_VERSION(3, 12), .entry = PY_ENTRY_SHIM, .owner_shim = 3, .owner_max = 3,
+	  .owner_generator = 1, .position = PY_POSITION_POINTER, .lines = PY_LINES_LOCATIONS,
+	  .gil = PY_GIL_INTERPRETER, .offsets = PY_OFFSETS_3_12 },
+	{ .version = PY_VERSION(3, 11), .entry = PY_ENTRY_FLAG, .owner_max = 2,
+	  .owner_generator = 1, .position = PY_POSITION_POINTER, .lines = PY_LINES_LOCATIONS,
+	  .gil = PY_GIL_RUNTIME, .offsets = PY_OFFSETS_3_11 },
+	{ .version = PY_VERSION(3, 10), .position = PY_POSITION_UNITS, .lines = PY_LINES_RANGES,
+	  .traced = PY_TRACED_IF_SET, .gil = PY_GIL_RUNTIME, .offsets = PY_OFFSETS_3_10 },
+	{ .version = PY_VERSION(3, 9), .lines = PY_LINES_SIGNED, .traced = PY_TRACED_IF_TRACED,
+	  .gil = PY_GIL_RUNTIME, .offsets = PY_OFFSETS_3_9 },
+	{ .version = PY_VERSION(3, 8), .lines = PY_LINES_SIGNED, .traced = PY_TRACED_IF_TRACED,
+	  .gil = PY_GIL_RUNTIME, .offsets = PY_OFFSETS_3_8 },
+	{ .version = PY_VERSION(3, 7), .lines = PY_LINES_SIGNED, .traced = PY_TRACED_IF_TRACED,
+	  .gil = PY_GIL_RUNTIME, .offsets = PY_OFFSETS_3_7 },
+	// Before 3.7 there is no runtime structure: what was found is the head of the list.
+	{ .version = PY_VERSION(3, 6), .lines = PY_LINES_SIGNED, .traced = PY_TRACED_IF_TRACED,
+	  .offsets = PY_OFFSETS_3_6 },
+	{ .version = PY_VERSION(2, 7), .lines = PY_LINES_UNSIGNED, .traced = PY_TRACED_IF_TRACED,
+	  .names_are_bytes = true, .offsets = PY_OFFSETS_2_7 },
+};
+
+const struct py_layout *py_layout_rows(unsigned *n_ret)
+{
+	*n_ret = ARRAY_SIZE(rows);
+	return rows;
+}
+
+const struct py_layout *py_layout_row(unsigned version)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].version == PY_MAJOR_MINOR(version))
+			return &rows[i];
+	return NULL;
+}
+
+// _Py_DebugOffsets of every version begins so: cookie, version, free_threaded.
+#define PUBLISHED_VERSION	8
+#define PUBLISHED_FREE_THREADED 16
+#define PUBLISHED_MAX		((size_t)2048)
+
+// The runtime and the interpreter are a few hundred KiB; everything else is small.
+#define OFFSET_MAX_BIG	 ((uint64_t)4 << 20)
+#define OFFSET_MAX_SMALL ((uint64_t)4096)
+
+static uint64_t word(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+static struct error *bad_published(const char *name, uint64_t value)
+{
+	return error_new(ERROR_INPUT, "the offset of %s that the interpreter publishes is 0x%llx",
+			 name, (unsigned long long)value);
+}
+
+#define OFFSET_NAME(name) #name,
+static const char *const offset_names[] = { PY_OFFSET_FIELDS(OFFSET_NAME) };
+
+struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
+				       struct py_layout *layout)
+{
+	const union py_offsets *where = layout->published;
+	union py_offsets offsets = layout->offsets;
+	uint8_t raw[PUBLISHED_MAX];
+	size_t need = PUBLISHED_FREE_THREADED + 8;
+
+	if (!where)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(where->v); i++)
+		if (where->v[i] != PY_NONE && where->v[i] + 8u > need)
+			need = where->v[i] + 8;
+	struct error *err = mem_read(mem, runtime, raw, need);
+	if (err)
+		return err;
+	if (memcmp(raw, PY_PUBLISHED_COOKIE, 8) != 0)
+		return error_new(ERROR_INPUT, "no published offsets at 0x%llx",
+				 (unsigned long long)runtime);
+	uint64_t version = word(raw + PUBLISHED_VERSION);
+	if (PY_MAJOR_MINOR(version) != layout->version)
+		return error_new(ERROR_INPUT, "published offsets are those of version 0x%llx",
+				 (unsigned long long)version);
+	uint64_t free_threaded = word(raw + PUBLISHED_FREE_THREADED);
+	if (free_threaded > 1)
+		return error_new(ERROR_INPUT, "published free_threaded is 0x%llx",
+				 (unsigned long long)free_threaded);
+
+	for (size_t i = 0; i < ARRAY_SIZE(where->v); i++) {
+		if (where->v[i] == PY_NONE)
+			continue;
+		uint64_t v = word(raw + where->v[i]);
+		bool small = strncmp(offset_names[i], "runtime_", 8) != 0 &&
+			     strncmp(offset_names[i], "interp_", 7) != 0 &&
+			     strncmp(offset_names[i], "gil_", 4) != 0;
+
+		if (v > (small ? OFFSET_MAX_SMALL : OFFSET_MAX_BIG))
+			return bad_published(offset_names[i], v);
+		offsets.v[i] = (uint32_t)v;
+	}
+	// The GIL's state is told by where it is in the interpreter that contains it, but an
+	// interpreter may use the GIL of another. The switch, where there is one, is told right.
+	if (offsets.gil_holder < offsets.interp_own_gil ||
+	    offsets.gil_locked < offsets.interp_own_gil)
+		return bad_published("the GIL", offsets.interp_own_gil);
+	offsets.gil_holder -= offsets.interp_own_gil;
+	offsets.gil_locked -= offsets.interp_own_gil;
+	if (!free_threaded)
+		offsets.gil_enabled = PY_NONE;
+	// What is not published keeps its distance from a neighbour that is.
+	const union py_offsets *row = &layout->offsets;
+	if (offsets.code_instructions < row->code_instructions - row->code_traceable)
+		return bad_published("code_instructions", offsets.code_instructions);
+	offsets.code_traceable =
+		offsets.code_instructions - (row->code_instructions - row->code_traceable);
+	offsets.str_compact = offsets.str_ascii + (row->str_compact - row->str_ascii);
+	offsets.runtime_main = offsets.runtime_head + (row->runtime_main - row->runtime_head);
+	layout->offsets = offsets;
+	layout->from_target = true;
+	layout->free_threaded = free_threaded != 0;
+	return NULL;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * python-live [--search] PID: walk a running interpreter and print what was found, for
+ * test_python_walk.py. What is printed was walked from the pages alone that a walk for
+ * capture had touched before, as a report is.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "walk/python.h"
+#include "walk/pywalk.h"
+
+struct process_mem {
+	struct mem mem;
+	pid_t pid;
+};
+
+static size_t process_read(const struct mem *mem, taddr at, void *ret, size_t len)
+{
+	const struct process_mem *p = container_of(mem, struct process_mem, mem);
+	size_t done = 0;
+
+	while (done < len) {
+		size_t n = TARGET_PAGE - (at + done) % TARGET_PAGE;
+		if (n > len - done)
+			n = len - done;
+		struct iovec local = { (uint8_t *)ret + done, n };
+		struct iovec remote = { (void *)(uintptr_t)(at + done), n };
+		if (process_vm_readv(p->pid, &local, 1, &remote, 1, 0) != (ssize_t)n)
+			break;
+		done += n;
+	}
+	return done;
+}
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void check(struct error *err, const char *what)
+{
+	if (!err)
+		return;
+	fprintf(stderr, "%s: %s\n", what, err->text);
+	exit(1);
+}
+
+static void read_maps(pid_t pid, struct snapshot *snapshot)
+{
+	char path[64];
+	size_t room = 8 << 20;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint8_t *text = arena_alloc(&snapshot->arena, room);
+	size_t len = 0;
+
+	if (fd < 0 || !text) {
+		perror(path);
+		exit(1);
+	}
+	while ((n = read(fd, text + len, room - 1 - len)) > 0)
+		len += (size_t)n;
+	close(fd);
+	snapshot->process.maps = (struct bytes){ .data = text, .len = len };
+}
+
+static void print_state(const struct py_state *state)
+{
+	printf("state\t%u.%u.%u\tinterpreters %d\tfinalizing %d\tgil %d\tpublished %d\n",
+	       state->version >> 24, state->version >> 16 & 255, state->version >> 8 & 255,
+	       state->n_interpreters, state->finalizing, state->have_gil, state->published_layout);
+	for (size_t i = 0; i < state->threads.n; i++) {
+		const struct py_thread *t = &state->threads.v[i];
+
+		printf("thread\t%d\t%" PRIu64 "\t%d\t%" PRId64 "\t%s\n", t->tid, t->pthread,
+		       t->holds_gil, t->interpreter, t->gap ? t->gap : "");
+		for (size_t k = 0; k < t->frames.n; k++) {
+			const struct py_frame *f = &t->frames.v[k];
+
+			printf("frame\t%s\t%s\t%d\t%d\t%d\n", f->function, f->file, f->line,
+			       f->column, f->entry);
+		}
+	}
+	for (size_t i = 0; i < state->gaps.n; i++)
+		printf("gap\t%s\t%s\n", state->gaps.v[i].what, state->gaps.v[i].why);
+}
+
+int main(int argc, char **argv)
+{
+	bool search = argc > 2 && strcmp(argv[1], "--search") == 0;
+
+	if (argc != 2 + search) {
+		fprintf(stderr, "usage: python-live [--search] PID\n");
+		return 2;
+	}
+	struct process_mem process = { .mem.read = process_read, .pid = atoi(argv[1 + search]) };
+	struct snapshot snapshot;
+	snapshot_init(&snapshot);
+	read_maps(process.pid, &snapshot);
+	check(snapshot_parse_maps(&snapshot), "maps");
+
+	struct images images;
+	check(images_init(&images, &snapshot), "images");
+	struct python_hint hint = {};
+	char *why = NULL;
+	int64_t begin = now();
+	check(search ? py_find_by_search(&images, &process.mem, &snapshot.arena, &hint, &why) :
+		       python_find(&images, &process.mem, &snapshot.arena, &hint, &why),
+	      "find");
+	int64_t found = now();
+	if (!hint.found) {
+		printf("none\t%s\n", why ? why : "");
+		images_deinit(&images);
+		snapshot_deinit(&snapshot);
+		return 0;
+	}
+	printf("found\t%s\t%s\t%x\n", hint.found_by, hint.module, hint.version);
+
+	struct mem_recorder recorder;
+	struct py_state state;
+	check(mem_recorder_init(&recorder, &process.mem, 100000), "recorder");
+	int64_t start = now();
+	check(walk_python(&recorder.mem, &hint, true, 0, &state), "capture");
+	int64_t end = now();
+	py_state_deinit(&state);
+
+	struct mem_range *ranges;
+	size_t n;
+	struct mem_bytes bytes;
+	check(mem_recorder_ranges(&recorder, &snapshot.arena, &ranges, &n), "ranges");
+	mem_bytes_init(&bytes, ranges, n);
+	check(walk_python(&bytes.mem, &hint, false, 0, &state), "walk");
+	int64_t walked = now();
+	print_state(&state);
+	printf("time\tfind %" PRId64 " us\tcapture %" PRId64 " us\twalk %" PRId64 " us\tpages %zu\n",
+	       (found - begin) / 1000, (end - start) / 1000, (walked - end) / 1000, recorder.pages);
+
+	py_state_deinit(&state);
+	mem_recorder_deinit(&recorder);
+	images_deinit(&images);
+	snapshot_deinit(&snapshot);
+	return 0;
+}
