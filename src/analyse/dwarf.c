@@ -341,12 +341,16 @@ static struct error *call_of(struct dwarf *dwarf, Dwarf_Die *cu, Dwarf_Die *inli
 {
 	Dwarf_Files *files;
 	size_t n;
-	int index = number_attribute(inlined, DW_AT_call_file);
+	size_t index = (size_t)number_attribute(inlined, DW_AT_call_file);
+	Dwarf_Half version = 0;
 
-	if (dwarf_getsrcfiles(cu, &files, &n) || index < 0 || (size_t)index >= n)
+	// File 0 is the unit's own from version 5 on, before it means that none is known.
+	dwarf_cu_info(cu->cu, &version, NULL, NULL, NULL, NULL, NULL, NULL);
+	if (!dwarf_hasattr(inlined, DW_AT_call_file) || (!index && version < 5) ||
+	    dwarf_getsrcfiles(cu, &files, &n) || index >= n)
 		return NULL;
-	const char *file = dwarf_filesrc(files, (size_t)index, NULL, NULL);
-	if (!file || !index)
+	const char *file = dwarf_filesrc(files, index, NULL, NULL);
+	if (!file)
 		return NULL;
 	level->line = number_attribute(inlined, DW_AT_call_line);
 	level->column = number_attribute(inlined, DW_AT_call_column);

@@ -28,6 +28,7 @@ enum {
 
 #define NULL_PAGES   ((taddr)64 << 10) // mmap_min_addr's default: nothing is ever mapped below
 #define STACK_REACH  ((taddr)64 << 10) // how far from SP an access still counts as one to the stack
+#define STACK_PUSH   ((taddr)8 << 10)  // ... when SP is still in the stack: a push, a call, a probe
 #define STACK_JUMP   ((taddr)16 << 20) // how far one call may move SP past the end of its stack
 #define NEAR_MAPPING ((taddr)64 << 10) // "just past the end of"
 
@@ -203,8 +204,9 @@ static const struct mapping *overflown_stack(const struct scene *s, taddr at)
 		stack = mapping_above(s->snapshot, stack->start);
 	if (!stack || !readable(stack) || !writable(stack))
 		return NULL;
-	// Whose stack it is shows where the frames are.
-	bool own = (sp >= stack->start && sp < stack->end) ||
+	// Whose stack it is shows where the frames are. A big frame may have taken SP itself out of it; then
+	// nothing that has a name, other than a stack, can be above.
+	bool own = (sp >= stack->start && sp < stack->end) || (sp < stack->start && !*stack->name) ||
 		   (s->thread->stack_end > stack->start && s->thread->stack_end <= stack->end) ||
 		   (regs_fp(s->regs) >= stack->start && regs_fp(s->regs) < stack->end) ||
 		   !strncmp(stack->name, "[stack", 6);
@@ -215,7 +217,7 @@ static const struct mapping *overflown_stack(const struct scene *s, taddr at)
 				       (at >= sp || sp - at <= STACK_REACH)
 			       ? stack
 			       : NULL;
-	return sp - stack->start <= STACK_REACH && stack->start - at <= STACK_REACH ? stack : NULL;
+	return sp - at <= STACK_PUSH ? stack : NULL;
 }
 
 // The soft limit in /proc/PID/limits, 0: unknown or none.
