@@ -11,24 +11,26 @@
 #include "../target/snapshot.h"
 
 /*
- * The ELF file behind a module, mapped read-only, with what the walks need of it. The file is
- * the target's making: every offset in it is checked against its size. 32-bit and big-endian
- * files are ERROR_UNSUPPORTED.
+ * The ELF file behind a module, with what the walks need of it. The file is the target's making:
+ * every offset in it is checked against its size. 32-bit and big-endian files are
+ * ERROR_UNSUPPORTED.
  */
 struct image {
-	const uint8_t *data; /* the whole file, mapped; or the ELF image of a module in memory */
-	size_t size;
-	uint8_t *owned;	     /* malloc'ed copy, for a module in memory */
-	bool mapped;
 	int fd;		     /* its own descriptor of the file; -1 for a module in memory */
+	const uint8_t *data; /* the ELF image of a module in memory, owned; NULL for a file */
+	uint64_t size;	     /* of the file or of the data */
+	struct image_pages *pages; /* what has been read of the file */
 	uint16_t machine;    /* EM_* */
 	taddr bias;	     /* add to a virtual address of the file to get one of the target */
 	LIST(struct image_segment { taddr vaddr; uint64_t offset, filesz, memsz; uint32_t flags; }) loads;
 	taddr eh_frame_hdr;  /* target address, 0: none */
 	uint64_t eh_frame_hdr_len;
 	taddr dynamic;	     /* target address of .dynamic, 0: none */
+	uint64_t dynamic_len;
 	uint8_t build_id[BUILD_ID_MAX];
-	unsigned build_id_len;
+	unsigned build_id_len; /* 0: none */
+	uint64_t shoff;	     /* section headers: where, how many (0: none to be had), names in which */
+	uint32_t shnum, shstrndx;
 	struct arena arena;
 };
 
@@ -48,16 +50,31 @@ struct error *image_open_fd(int fd, taddr start, struct image *ret) __attribute_
 
 void image_close(struct image *image);
 
-/* Read-only bytes of the target as the file has them, at target addresses; 0 outside of it. */
+/* Bytes of the target as its read-only segments have them in the file; how many, 0 outside of them. */
 size_t image_read(const struct image *image, taddr at, void *ret, size_t len);
 
+/* LEN bytes of the file at OFFSET, all or nothing. */
+bool image_file_read(const struct image *image, uint64_t offset, void *ret, size_t len);
+
+/* The segment whose bytes in the file contain target address AT, NULL when there is none. */
+const struct image_segment *image_segment_at(const struct image *image, taddr at);
+
 /*
- * The target address and size of symbol NAME, from .symtab, else .dynsym; false when it has none.
+ * The target address and size of symbol NAME, from .dynsym or .symtab; false when it has none.
  * SIZE_RET may be NULL.
  */
 bool image_symbol(const struct image *image, const char *name, taddr *ret, uint64_t *size_ret);
 
-/* Target address and size of section NAME (".PyRuntime"); false when there is none. */
+struct image_section {
+	uint64_t vaddr, offset, size; /* the address as the file has it, without the bias */
+	uint64_t flags;
+	uint32_t type, link;
+};
+
+/* The header of section NAME, whether it is loaded or not; false when there is none. */
+bool image_section_header(const struct image *image, const char *name, struct image_section *ret);
+
+/* Target address and size of section NAME (".PyRuntime"); false when it is not loaded. */
 bool image_section(const struct image *image, const char *name, taddr *ret, uint64_t *size_ret);
 
 /* All images of a snapshot, opened when first needed. */
@@ -69,6 +86,7 @@ struct images {
 	struct error **errors;	 /* why not; owned */
 	struct mem files;	 /* what the modules' files say about their read-only segments */
 	const struct mem *layers[2];
+	size_t last; /* the module that was last looked at by address, + 1 */
 	struct mem_layers mem;	 /* the dump, then the files: what a walk reads */
 };
 
