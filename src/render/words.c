@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "../buf.h"
+#include "../cleanup.h"
+#include "page.h"
+
+#define SECOND INT64_C(1000000000)
+
+// Less growth than this between the first and the last sample is how programs breathe.
+#define TREND_MIN_BYTES (INT64_C(16) << 20)
+
+static char *time_text(struct arena *arena, int64_t at, char between, int digits)
+{
+	time_t seconds = at / SECOND;
+	int64_t rest = at % SECOND;
+	struct tm tm = {};
+
+	if (rest < 0) {
+		rest += SECOND;
+		seconds--;
+	}
+	gmtime_r(&seconds, &tm);
+	for (int i = digits; i < 9; i++)
+		rest /= 10;
+	return arena_printf(arena, "%04d-%02d-%02d%c%02d:%02d:%02d.%0*" PRId64 "Z", tm.tm_year + 1900,
+			    tm.tm_mon + 1, tm.tm_mday, between, tm.tm_hour, tm.tm_min, tm.tm_sec,
+			    digits, rest);
+}
+
+char *words_time(struct arena *arena, int64_t at)
+{
+	return time_text(arena, at, ' ', 3);
+}
+
+char *words_rfc3339(struct arena *arena, int64_t at)
+{
+	return time_text(arena, at, 'T', 6);
+}
+
+int64_t words_elapsed(int64_t from, int64_t to)
+{
+	int64_t ret;
+
+	if (!from || !to || __builtin_sub_overflow(to, from, &ret) || ret < 0)
+		return -1;
+	return ret;
+}
+
+char *words_duration(struct arena *arena, int64_t ns)
+{
+	int64_t s = ns / SECOND;
+
+	if (ns < SECOND)
+		return arena_printf(arena, "%" PRId64 " ms", ns / 1000000);
+	if (s < 60)
+		return arena_printf(arena, "%" PRId64 ".%" PRId64 " s", s, ns % SECOND / (SECOND / 10));
+	if (s < 3600)
+		return arena_printf(arena, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
+	if (s < 86400)
+		return arena_printf(arena, "%" PRId64 " h %" PRId64 " min", s / 3600, s / 60 % 60);
+	return arena_printf(arena, "%" PRId64 " d %" PRId64 " h", s / 86400, s / 3600 % 24);
+}
+
+char *words_size(struct arena *arena, int64_t bytes)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double v = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1024)
+		return arena_printf(arena, "%" PRId64 " B", bytes);
+	for (v /= 1024; v >= 1023.95 && unit + 1 < ARRAY_SIZE(units); unit++)
+		v /= 1024;
+	return arena_printf(arena, "%.1f %s", v, units[unit]);
+}
+
+char *words_command(struct arena *arena, const strings *argv, size_t max)
+{
+	_cleanup_(buf_deinit) struct buf line = {};
+
+	// A UTF-8 character has up to four bytes: past this nothing can be on show.
+	for (size_t i = 0; i < argv->n && line.len <= 4 * max; i++) {
+		const char *arg = argv->v[i];
+		bool quote = !*arg || strpbrk(arg, " \t\n'\"\\$`|&;<>()*?");
+
+		if (i)
+			buf_addstr(&line, " ");
+		if (!quote) {
+			buf_addstr(&line, arg);
+			continue;
+		}
+		buf_addstr(&line, "'");
+		for (; *arg; arg++)
+			if (*arg == '\'')
+				buf_addstr(&line, "'\\''");
+			else
+				buf_add(&line, arg, 1);
+		buf_addstr(&line, "'");
+	}
+	_cleanup_(freep) char *text = buf_steal(&line);
+	return text ? page_elide(arena, text, max) : NULL;
+}
+
+char *words_process(struct arena *arena, const struct process_ref *ref)
+{
+	if (ref->comm && *ref->comm)
+		return arena_printf(arena, "pid %d %s", (int)ref->pid, ref->comm);
+	return arena_printf(arena, "pid %d", (int)ref->pid);
+}
+
+char *words_user(struct arena *arena, const char *user, uid_t uid)
+{
+	if (user && *user)
+		return arena_printf(arena, "user %s (%u)", user, (unsigned)uid);
+	return arena_printf(arena, "uid %u", (unsigned)uid);
+}
+
+char *words_sender(struct arena *arena, const struct sender *sender)
+{
+	static const char *const relations[] = {
+		[RELATION_UNKNOWN] = "",
+		[RELATION_SELF] = "",
+		[RELATION_PARENT] = ", its parent",
+		[RELATION_CHILD] = ", its child",
+		[RELATION_SIBLING] = ", its sibling",
+		[RELATION_ANCESTOR] = ", its ancestor",
+		[RELATION_OTHER] = "",
+	};
+
+	switch (sender->kind) {
+	case SENDER_SELF:
+		return arena_strdup(arena, "itself");
+	case SENDER_KERNEL:
+		return arena_strdup(arena, "the kernel");
+	case SENDER_OUTSIDE:
+		if (!sender->process.pid)
+			return arena_strdup(arena, "a process outside of its pid namespace");
+		break;
+	case SENDER_PROCESS:
+		break;
+	case SENDER_UNKNOWN:
+		return arena_strdup(arena, "an unknown sender");
+	}
+	char *who = words_process(arena, &sender->process);
+	char *user = sender->process.uid != (uid_t)-1 || sender->user
+			     ? words_user(arena, sender->user, sender->process.uid)
+			     : NULL;
+	if (!who)
+		return NULL;
+	return arena_printf(arena, "%s%s%s%s%s%s%s", who, user ? ", " : "", user ? user : "",
+			    relations[sender->relation],
+			    sender->kind == SENDER_OUTSIDE ? ", outside of its pid namespace" : "",
+			    sender->gone ? ", gone since" : "",
+			    sender->forwarded ? ", through pcatch run" : "");
+}
+
+char *words_signal(struct arena *arena, int signo)
+{
+	const char *name = signal_name(signo);
+
+	return name ? arena_strdup(arena, name) : arena_printf(arena, "SIG%d", signo);
+}
+
+char *words_death(struct arena *arena, const struct death *death)
+{
+	switch (death->kind) {
+	case DEATH_EXIT:
+		return arena_printf(arena, "exit with status %d", death->exit_code);
+	case DEATH_SIGNAL: {
+		char *name = words_signal(arena, death->signo);
+		const char *code = death->info.signo == death->signo
+					   ? signal_code_name(death->signo, death->info.code)
+					   : NULL;
+
+		return name ? arena_printf(arena, "%s (%d)%s%s%s", name, death->signo,
+					   code ? ", " : "", code ? code : "",
+					   death->core_dumped == 1 ? ", core dumped" : "")
+			    : NULL;
+	}
+	case DEATH_SNAPSHOT:
+		return arena_strdup(arena, "snapshot: it lives on");
+	case DEATH_UNKNOWN:
+		break;
+	}
+	return arena_strdup(arena, "nobody saw how");
+}
+
+const char *words_state(char state)
+{
+	switch (state) {
+	case 'R':
+		return "running";
+	case 'S':
+		return "sleeping";
+	case 'D':
+		return "uninterruptible";
+	case 'T':
+		return "stopped";
+	case 't':
+		return "traced";
+	case 'Z':
+		return "zombie";
+	case 'X':
+		return "dead";
+	case 'I':
+		return "idle";
+	case 'P':
+		return "parked";
+	}
+	return "";
+}
+
+char *words_trend(struct arena *arena, const struct snapshot *snapshot)
+{
+	const struct sample *first = NULL, *last = NULL;
+
+	for (size_t i = 0; i < snapshot->timeline.samples.n; i++) {
+		const struct sample *sample = &snapshot->timeline.samples.v[i];
+
+		if (sample->rss < 0 || !sample->at)
+			continue;
+		first = first ? first : sample;
+		last = sample;
+	}
+	int64_t elapsed = first ? words_elapsed(first->at, last->at) : -1;
+	if (elapsed < SECOND)
+		return arena_strdup(arena, "");
+	// Both are sizes from a file that anybody may have made, but neither is negative.
+	int64_t grown = last->rss - first->rss, size = grown < 0 ? -grown : grown;
+	if (size < TREND_MIN_BYTES || size < first->rss / 10)
+		return arena_strdup(arena, "");
+	double rate_bytes = (double)size / ((double)elapsed / (60.0 * SECOND));
+	char *rate = words_size(arena, rate_bytes < 9e18 ? (int64_t)rate_bytes : INT64_MAX);
+	char *time = words_duration(arena, elapsed);
+	return rate && time ? arena_printf(arena, "memory %s %s/min for %s",
+					   grown < 0 ? "shrank" : "grew", rate, time)
+			    : NULL;
+}
