@@ -116,6 +116,7 @@ struct exception {
 	struct stack traceback; /* innermost first */
 	struct exception *cause; /* __cause__ or __context__; NULL: none */
 	char *source; /* where it was read: "traceback in /var/log/app.log (fd 2)" */
+	bool followed; /* more was written behind it, so it is less sure to have been the end */
 };
 
 struct python_findings {
@@ -129,6 +130,9 @@ struct python_findings {
 	LIST(int64_t) interpreters;
 	struct exception *exception; /* the uncaught one; NULL: none known */
 	char *fatal_error; /* text of "Fatal Python error: ..." in a log; NULL: none */
+	char *fatal_error_source; /* "/var/log/app.log (fd 2)"; NULL with fatal_error */
+	char *logged_exception; /* "TYPE: message in LOG": caught and written by the program; NULL: none */
+	char *watchdog; /* "0:00:05": faulthandler's dump_traceback_later ran out; NULL: not seen */
 };
 
 enum symbols { SYMBOLS_NONE, SYMBOLS_DYNSYM, SYMBOLS_SYMTAB, SYMBOLS_DWARF, SYMBOLS_UNKNOWN };

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+#include "../cleanup.h"
+#include "judges.h"
+
+static bool killed_by(const struct findings *findings, int signo)
+{
+	const struct death *death = &findings->snapshot->death;
+
+	return death->kind == DEATH_SIGNAL && death->signo == signo;
+}
+
+static bool sender_known(const struct findings *findings)
+{
+	enum raiser raiser = scene_raiser(findings);
+
+	return raiser == RAISED_BY_PROCESS || raiser == RAISED_FROM_OUTSIDE ||
+	       raiser == RAISED_BY_ITSELF;
+}
+
+// What SIGKILL cannot have been: all other ends leave another status.
+static void rule_out_for_kill(struct opinion *opinion)
+{
+	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
+			 "a segmentation fault ends with SIGSEGV (or SIGBUS, SIGILL, SIGFPE); the "
+			 "kernel reports SIGKILL");
+	opinion_rule_out(opinion, CAUSE_ABORT,
+			 "abort() ends with SIGABRT; the kernel reports SIGKILL");
+	opinion_rule_out(
+		opinion, CAUSE_UNCAUGHT_EXCEPTION,
+		"an exception that nobody catches ends with exit code 1, not with a signal");
+	opinion_rule_out(opinion, CAUSE_OS_EXIT, "os._exit gives an exit code; a signal ended it");
+	opinion_rule_out(opinion, CAUSE_BROKEN_PIPE,
+			 "a write without a reader gives SIGPIPE; the kernel reports SIGKILL");
+}
+
+static void tell_memory(const struct findings *findings, struct opinion *opinion)
+{
+	const struct snapshot *snapshot = findings->snapshot;
+	const struct process *process = &snapshot->process;
+	uint64_t rss;
+
+	if (process->memory_limit >= 0 && process->memory_usage >= 0)
+		opinion_for(opinion, "cgroup", "its cgroup used %s of the %s that it may",
+			    scene_size(opinion, (uint64_t)process->memory_usage),
+			    scene_size(opinion, (uint64_t)process->memory_limit));
+	else if (process->memory_limit >= 0)
+		opinion_for(opinion, "cgroup", "its cgroup may use %s",
+			    scene_size(opinion, (uint64_t)process->memory_limit));
+	if (scene_status(findings, "VmRSS", &rss) && rss < UINT64_MAX / 1024)
+		opinion_for(opinion, "/proc", "it had %s of memory in use itself",
+			    scene_size(opinion, rss * 1024));
+	if (snapshot->timeline.samples.n > 1) {
+		const struct sample *first = &snapshot->timeline.samples.v[0];
+		const struct sample *last =
+			&snapshot->timeline.samples.v[snapshot->timeline.samples.n - 1];
+
+		if (first->rss >= 0 && last->rss > first->rss && last->at > first->at)
+			opinion_for(opinion, "timeline", "its memory grew from %s to %s in %s",
+				    scene_size(opinion, (uint64_t)first->rss),
+				    scene_size(opinion, (uint64_t)last->rss),
+				    scene_duration(opinion, last->at - first->at));
+	}
+}
+
+// The counter says that the OOM killer struck in this cgroup while the process died; that it struck
+// this one and not another process of the cgroup, it does not say.
+bool judge_out_of_memory(const struct findings *findings, struct opinion *opinion)
+{
+	const struct process *process = &findings->snapshot->process;
+
+	if (!killed_by(findings, SIGKILL) || sender_known(findings) ||
+	    process->oom_kills_before < 0 || process->oom_kills_after <= process->oom_kills_before)
+		return false;
+	const char *limit = "";
+	if (process->memory_limit >= 0)
+		limit = opinion_text(opinion, " (limit %s)",
+				     scene_size(opinion, (uint64_t)process->memory_limit));
+	const struct frame *python = scene_python_frame(findings);
+	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, LIKELY,
+		      "The kernel's OOM killer ended it (SIGKILL): memory ran out in its "
+		      "cgroup%s%s%s.",
+		      limit, python ? "; it was last at " : "",
+		      python ? scene_place(opinion, python) : "");
+	opinion_for(opinion, "cgroup",
+		    "the kernel's count of OOM kills in its cgroup rose from %" PRId64
+		    " to %" PRId64 " across the death",
+		    process->oom_kills_before, process->oom_kills_after);
+	opinion_for(opinion, "exit status", "SIGKILL ended it, which is what the OOM killer sends");
+	tell_memory(findings, opinion);
+	scene_tell_python(findings, opinion, "when it was killed the thread was at");
+	rule_out_for_kill(opinion);
+	opinion_advise(opinion,
+		       "Raise the memory limit or find what grew; the kernel log (dmesg) names "
+		       "the victim and who used how much.");
+	return true;
+}
+
+bool judge_cpu_limit_kill(const struct findings *findings, struct opinion *opinion)
+{
+	uint64_t soft, hard;
+	double used = scene_cpu_seconds(findings);
+
+	if (!killed_by(findings, SIGKILL) || sender_known(findings) || used < 0 ||
+	    !scene_limit(findings, "Max cpu time", &soft, &hard) || hard == UINT64_MAX)
+		return false;
+	// The kernel counts in nanoseconds, /proc in hundredths.
+	if (used + 0.05 < (double)hard)
+		return false;
+	const struct frame *python = scene_python_frame(findings);
+	opinion_claim(opinion, CAUSE_RESOURCE_LIMIT, LIKELY,
+		      "The kernel killed it (SIGKILL): it had used up the hard limit of %" PRIu64
+		      " s of CPU time%s%s.",
+		      hard, python ? ", last at " : "", python ? scene_place(opinion, python) : "");
+	opinion_for(opinion, "/proc",
+		    "it had used %.2f s of CPU time; the hard limit is %" PRIu64
+		    " s, and the kernel sends SIGKILL there",
+		    used, hard);
+	opinion_for(opinion, "exit status", "SIGKILL ended it");
+	scene_tell_python(findings, opinion, "when it was killed the thread was at");
+	rule_out_for_kill(opinion);
+	opinion_advise(opinion,
+		       "Raise the hard limit (ulimit -Ht, LimitCPU=), or find out what used the "
+		       "time.");
+	return true;
+}
+
+// "at app.py:12 in f", "in g (libg.so)", "" for the thread that sent a signal to its own process.
+static const char *sending_place(struct opinion *opinion, const struct thread_findings *thread)
+{
+	if (thread->python.frames.n)
+		return opinion_text(opinion, " at %s",
+				    scene_place(opinion, &thread->python.frames.v[0]));
+	if (thread->native.frames.n)
+		return opinion_text(opinion, " in %s",
+				    scene_place(opinion, &thread->native.frames.v[0]));
+	return "";
+}
+
+// The call's first argument names the process itself, or a group that it is in.
+static bool aims_at_itself(const struct findings *findings, const struct thread_findings *thread)
+{
+	const struct process *process = &findings->snapshot->process;
+	bool thread_call = !strcmp(thread->syscall, "tkill");
+	int64_t pid;
+
+	if (!strcmp(thread->syscall, "pidfd_send_signal") || !scene_argument(thread, 0, &pid))
+		return false;
+	int32_t target = (int32_t)pid;
+	if (thread_call)
+		return snapshot_thread(findings->snapshot, target) != NULL;
+	if (target == scene_own_pid(findings))
+		return true;
+	return !strcmp(thread->syscall, "kill") &&
+	       (target == 0 || target == -1 || (process->pgid > 1 && target == -process->pgid));
+}
+
+// SIGKILL has no siginfo, but a thread that was sending just that to itself is seen in the call.
+bool judge_own_kill(const struct findings *findings, struct opinion *opinion)
+{
+	const struct thread_findings *sender = NULL;
+
+	if (!killed_by(findings, SIGKILL) ||
+	    (sender_known(findings) && scene_raiser(findings) != RAISED_BY_ITSELF))
+		return false;
+	for (size_t i = 0; i < findings->threads.n && !sender; i++) {
+		const struct thread_findings *thread = &findings->threads.v[i];
+		int64_t signo;
+
+		if (!thread->syscall || !scene_sends_signal(thread))
+			continue;
+		unsigned index = strstr(thread->syscall, "tg") ? 2 : 1;
+		if (scene_argument(thread, index, &signo) && (int32_t)signo == SIGKILL &&
+		    aims_at_itself(findings, thread))
+			sender = thread;
+	}
+	if (!sender)
+		return false;
+	opinion_claim(opinion, CAUSE_TERMINATED_BY_SIGNAL, LIKELY,
+		      "It sent SIGKILL to itself%s; nobody else is to blame.",
+		      sending_place(opinion, sender));
+	opinion_for(opinion, "registers", "its thread %d was in the system call %s",
+		    sender->thread ? (int)sender->thread->tid : 0,
+		    opinion_clip(opinion,
+				 sender->syscall_text ? sender->syscall_text : sender->syscall,
+				 200));
+	if (sender->python.frames.n)
+		opinion_for(opinion, "python", "the call came from %s",
+			    scene_full_place(opinion, &sender->python.frames.v[0]));
+	rule_out_for_kill(opinion);
+	return true;
+}
+
+static const char *terminal(const struct findings *findings)
+{
+	const char *tty = findings->snapshot->process.tty;
+
+	return tty && *tty ? tty : NULL;
+}
+
+static const char *with_terminal(const struct findings *findings, struct opinion *opinion)
+{
+	return terminal(findings)
+		       ? opinion_text(opinion, " %s", opinion_clip(opinion, terminal(findings), 60))
+		       : "";
+}
+
+/*
+ * A handler that has done its work, puts the default action back and raises the signal again, so
+ * that the parent sees the truth; the interpreter does so for a KeyboardInterrupt that nobody
+ * caught (since 3.8). It ended itself and nobody else is accused of it, but who sent the first one
+ * is who it is about.
+ */
+bool judge_raised_again(const struct findings *findings, struct opinion *opinion)
+{
+	const struct death *death = &findings->snapshot->death;
+	int signo = death->signo;
+	int64_t elapsed;
+
+	if (death->kind != DEATH_SIGNAL || scene_raiser(findings) != RAISED_BY_ITSELF ||
+	    (signo != SIGTERM && signo != SIGINT && signo != SIGQUIT && signo != SIGHUP))
+		return false;
+	const struct signal_event *event = scene_asked_to_stop(findings, signo, &elapsed);
+	if (!event)
+		return false;
+	const struct sender *sender = &event->sender;
+	const char *signal = scene_signal(opinion, signo);
+	const char *who = scene_sender(opinion, sender), *after = "";
+	bool interrupt = signo == SIGINT && scene_is_python(findings);
+	if (sender->kind == SENDER_KERNEL)
+		who = opinion_text(opinion, "its terminal%s", with_terminal(findings, opinion));
+	if (elapsed >= 0)
+		after = opinion_text(opinion, "%s later ", scene_duration(opinion, elapsed));
+	opinion_claim(opinion, CAUSE_TERMINATED_BY_SIGNAL, LIKELY,
+		      "%s from %s asked it to stop: it handled the signal%s, and %sended itself by "
+		      "raising it again.",
+		      signal, who, interrupt ? " (KeyboardInterrupt, which nobody caught)" : "",
+		      after);
+	opinion_for(opinion, "siginfo",
+		    "the last %s was raised by the process itself, with the default "
+		    "action",
+		    signal);
+	if (findings->python.exception)
+		opinion_for(opinion, "log", "%s: %s", findings->python.exception->source,
+			    opinion_clip(opinion, findings->python.exception->type, 100));
+	scene_tell_python(findings, opinion, "at the end the thread was at");
+	opinion_rule_out(opinion, CAUSE_KILLED_BY_PROCESS,
+			 "the %s that ended it came from itself; the first one was handled",
+			 signal);
+	return true;
+}
+
+bool judge_hangup(const struct findings *findings, struct opinion *opinion)
+{
+	const struct process *process = &findings->snapshot->process;
+	const struct frame *python = scene_python_frame(findings);
+
+	if (!killed_by(findings, SIGHUP) || scene_raiser(findings) != RAISED_BY_KERNEL)
+		return false;
+	bool leader = process->sid && process->sid == process->pid;
+	opinion_claim(opinion, CAUSE_TERMINAL_HANGUP, terminal(findings) ? CERTAIN : LIKELY,
+		      "SIGHUP killed it: its terminal%s was closed%s%s.",
+		      with_terminal(findings, opinion), python ? "; it was at " : "",
+		      python ? scene_place(opinion, python) : "");
+	opinion_for(opinion, "siginfo", "SIGHUP came from the kernel, not from a process");
+	if (terminal(findings))
+		opinion_for(opinion, "/proc", "its controlling terminal was %s%s",
+			    terminal(findings), leader ? ", and it led the session there" : "");
+	else
+		opinion_for(
+			opinion, "/proc",
+			"it has no controlling terminal any more; the kernel also sends "
+			"SIGHUP to a stopped process group that has lost its session");
+	scene_tell_python(findings, opinion, "at that moment it was at");
+	opinion_rule_out(opinion, CAUSE_KILLED_BY_PROCESS, "no process sent the signal");
+	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
+			 "SIGHUP is not raised by a faulty instruction");
+	opinion_advise(opinion,
+		       "Start it so that no terminal can take it along: as a service, in tmux, "
+		       "with setsid or nohup.");
+	return true;
+}
+
+static bool is_shell(const struct process_ref *process)
+{
+	static const char *const shells[] = { "sh",   "bash", "dash", "zsh", "ksh",
+					      "fish", "ash",  "tcsh", "csh" };
+
+	for (size_t i = 0; process->comm && i < ARRAY_SIZE(shells); i++)
+		if (!strcmp(process->comm, shells[i]))
+			return true;
+	return false;
+}
+
+/*
+ * PR_SET_PDEATHSIG: the kernel sends the signal in the dying parent's name, after the process has
+ * been given to another one (kernel/exit.c, forget_original_parent). A shell that hangs up its jobs
+ * and ends looks alike.
+ */
+bool judge_parent_death(const struct findings *findings, struct opinion *opinion)
+{
+	const struct process *process = &findings->snapshot->process;
+	const struct sender *sender = &findings->snapshot->death.sender;
+	uint64_t ppid;
+
+	if (findings->snapshot->death.kind != DEATH_SIGNAL ||
+	    scene_raiser(findings) != RAISED_BY_PROCESS || sender->forwarded ||
+	    !process->ancestors.n || !sender->process.pid ||
+	    process->ancestors.v[0].pid != sender->process.pid)
+		return false;
+	if (scene_status(findings, "PPid", &ppid) ? ppid == (uint64_t)sender->process.pid
+						  : !sender->gone)
+		return false;
+	if (killed_by(findings, SIGHUP) &&
+	    (is_shell(&sender->process) || is_shell(&process->ancestors.v[0])))
+		return false;
+	const char *signal = scene_signal(opinion, scene_signo(findings));
+	// Who has ended can often be named only from what was seen when we attached.
+	struct sender parent = *sender;
+	if (!parent.process.comm && !parent.process.exe)
+		parent.process = process->ancestors.v[0];
+	parent.kind = SENDER_PROCESS;
+	opinion_claim(opinion, CAUSE_PARENT_DEATH, LIKELY,
+		      "Its parent %s ended, and it had asked the kernel for %s in that case.",
+		      scene_sender(opinion, &parent), signal);
+	opinion_for(opinion, "siginfo", "%s carries the pid %d, its parent's", signal,
+		    (int)sender->process.pid);
+	opinion_for(opinion, "/proc",
+		    "that parent had gone when the signal came: the process belonged to "
+		    "another already");
+	if (parent.process.cmdline.n || parent.user)
+		opinion_for(opinion, "/proc", "the parent was %s",
+			    scene_full_sender(opinion, &parent));
+	scene_tell_python(findings, opinion, "at that moment it was at");
+	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH, "%s was not raised by a faulty instruction",
+			 signal);
+	opinion_advise(opinion, "Find out why the parent ended; the signal was asked for with "
+				"prctl(PR_SET_PDEATHSIG).");
+	return true;
+}
+
+bool judge_sent_from_outside(const struct findings *findings, struct opinion *opinion)
+{
+	if (findings->snapshot->death.kind != DEATH_SIGNAL ||
+	    scene_raiser(findings) != RAISED_FROM_OUTSIDE)
+		return false;
+	const char *signal = scene_signal(opinion, scene_signo(findings));
+	opinion_claim(
+		opinion, CAUSE_KILLED_FROM_OUTSIDE, CERTAIN,
+		"%s from outside of its container (pid namespace) killed it: mostly the container "
+		"runtime or the node stopping it.",
+		signal);
+	opinion_for(opinion, "siginfo",
+		    "%s was sent by a process, and its pid is 0: the sender is not in "
+		    "this pid namespace",
+		    signal);
+	scene_tell_python(findings, opinion, "at that moment it was at");
+	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH, "%s was sent, not raised by an instruction",
+			 signal);
+	opinion_gap(opinion, "who sent the signal", "the sender is outside of the pid namespace",
+		    "run pcatch on the host, outside of the container");
+	opinion_advise(opinion,
+		       "Look at the events of the container runtime or the orchestrator at that "
+		       "time (docker events, kubectl describe pod): stop, eviction, failed probe.");
+	return true;
+}
+
+// SIGTERM, SIGINT, SIGQUIT and SIGKILL are how a process is ended; any other signal was more likely
+// meant to say something, or for somebody else.
+static bool is_order_to_end(int signo)
+{
+	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGKILL;
+}
+
+static bool is_memory_daemon(const struct process_ref *process)
+{
+	static const char *const names[] = { "systemd-oomd", "earlyoom", "oomd", "nohang" };
+
+	for (size_t i = 0; process->comm && i < ARRAY_SIZE(names); i++)
+		if (!strcmp(process->comm, names[i]))
+			return true;
+	return false;
+}
+
+static void advise_on_sender(const struct findings *findings, struct opinion *opinion,
+			     const struct sender *sender, bool supervisor)
+{
+	int signo = scene_signo(findings);
+	const char *comm = sender->process.comm ? sender->process.comm : "";
+
+	if (is_memory_daemon(&sender->process))
+		opinion_advise(opinion, "%s ends processes when memory runs short: see its log.",
+			       comm);
+	else if (!strcmp(comm, "systemd") && signo == SIGABRT)
+		opinion_advise(opinion, "systemd sends SIGABRT when a service misses its watchdog "
+					"(WatchdogSec=): see journalctl -u of the unit.");
+	else if (!strcmp(comm, "timeout"))
+		opinion_advise(opinion,
+			       "timeout(1) ends what takes longer than it was told to allow.");
+	else if (supervisor)
+		opinion_advise(opinion,
+			       "Ask %s why: its log says whether it was a stop, a restart, a "
+			       "time-out or a failed check.",
+			       scene_sender(opinion, sender));
+	else
+		opinion_advise(opinion, "The program did not fail: find out why %s sent %s.",
+			       scene_sender(opinion, sender), scene_signal(opinion, signo));
+	if (signo == SIGTERM)
+		opinion_advise(opinion,
+			       "It had no handler for SIGTERM, so it ended without cleaning up and "
+			       "without a word in its log.");
+}
+
+bool judge_sent(const struct findings *findings, struct opinion *opinion)
+{
+	const struct death *death = &findings->snapshot->death;
+	struct sender sender = death->sender;
+	int signo = scene_signo(findings);
+
+	if (death->kind != DEATH_SIGNAL || scene_raiser(findings) != RAISED_BY_PROCESS)
+		return false;
+	// All that siginfo says is the number, when nobody could be looked up under it.
+	if (sender.kind != SENDER_PROCESS) {
+		sender.kind = SENDER_PROCESS;
+		sender.gone = true;
+		sender.process.pid = death->info.pid;
+		sender.process.uid = death->info.uid;
+	}
+	bool supervisor = scene_is_supervisor(findings, &sender);
+	enum cause cause = !is_order_to_end(signo) ? CAUSE_TERMINATED_BY_SIGNAL
+			   : supervisor		   ? CAUSE_KILLED_BY_SUPERVISOR
+						   : CAUSE_KILLED_BY_PROCESS;
+	const struct frame *python = scene_python_frame(findings);
+	const char *signal = scene_signal(opinion, signo), *relation = "", *at = "";
+	if (sender.relation == RELATION_PARENT)
+		relation = ", its parent,";
+	else if (sender.relation == RELATION_CHILD)
+		relation = ", its own child,";
+	else if (supervisor)
+		relation = ", its supervisor,";
+	if (python)
+		at = opinion_text(opinion, "; it was at %s", scene_place(opinion, python));
+	opinion_claim(opinion, cause, CERTAIN, "%s from %s%s killed it%s.", signal,
+		      scene_sender(opinion, &sender), relation, at);
+	scene_tell_sender(findings, opinion, &sender);
+	scene_tell_python(findings, opinion, "at that moment it was at");
+	if (signal_is_fault(signo) || signo == SIGABRT)
+		opinion_rule_out(opinion, signo == SIGABRT ? CAUSE_ABORT : CAUSE_NATIVE_CRASH,
+				 "another process sent %s; no instruction of its own raised it",
+				 signal);
+	else if (signo == SIGKILL)
+		rule_out_for_kill(opinion);
+	else if (signo == SIGPIPE)
+		opinion_rule_out(opinion, CAUSE_BROKEN_PIPE,
+				 "another process sent SIGPIPE; no write of its own raised it");
+	else if (signo == SIGHUP)
+		opinion_rule_out(opinion, CAUSE_TERMINAL_HANGUP,
+				 "another process sent SIGHUP, not the kernel for a terminal");
+	else if (signo == SIGXCPU || signo == SIGXFSZ)
+		opinion_rule_out(opinion, CAUSE_RESOURCE_LIMIT,
+				 "another process sent %s, not the kernel for a limit", signal);
+	else if (signo == SIGALRM || signo == SIGVTALRM || signo == SIGPROF)
+		opinion_rule_out(opinion, CAUSE_TIMER_EXPIRED,
+				 "another process sent %s; no timer of its own did", signal);
+	else
+		opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
+				 "%s is not raised by a faulty instruction", signal);
+	if (signo == SIGHUP && is_shell(&sender.process))
+		opinion_advise(
+			opinion,
+			"A shell hangs up its jobs when it ends or loses its terminal: start "
+			"the program with nohup, setsid or as a service.");
+	else
+		advise_on_sender(findings, opinion, &sender, supervisor);
+	return true;
+}
+
+static void suspect(const struct findings *findings, struct opinion *opinion)
+{
+	const struct process *process = &findings->snapshot->process;
+	int64_t elapsed;
+	const struct signal_event *event = scene_asked_to_stop(findings, 0, &elapsed);
+
+	if (event && elapsed >= 0)
+		opinion_advise(opinion,
+			       "Suspect first: %s, which sent %s %s before. Who asks a process to "
+			       "stop and waits in vain often sends SIGKILL then.",
+			       scene_sender(opinion, &event->sender),
+			       scene_signal(opinion, event->info.signo),
+			       scene_duration(opinion, elapsed));
+	if (process->oom_kills_before >= 0 &&
+	    process->oom_kills_after == process->oom_kills_before) {
+		opinion_against(opinion, "cgroup",
+				"out-of-memory: the kernel's count of OOM kills in its "
+				"cgroup stayed at %" PRId64,
+				process->oom_kills_after);
+		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
+				 "the kernel's count of OOM kills in its cgroup did not rise");
+	} else {
+		opinion_gap(opinion, "whether the OOM killer ended it",
+			    "the OOM count of its cgroup could not be read",
+			    "look for \"Out of memory\" or \"oom-kill\" in dmesg or journalctl -k");
+		opinion_advise(
+			opinion,
+			"The OOM killer is possible: look for \"oom-kill\" in the kernel log "
+			"(dmesg, journalctl -k) at that time.");
+	}
+	tell_memory(findings, opinion);
+	opinion_advise(opinion,
+		       "Otherwise somebody sent it: a supervisor after its grace time, a container "
+		       "runtime, a memory daemon (earlyoom, systemd-oomd), an operator.");
+}
+
+bool judge_unknown_kill(const struct findings *findings, struct opinion *opinion)
+{
+	const struct frame *python = scene_python_frame(findings);
+
+	// What siginfo knows of a sender has been judged before; a handler never sees SIGKILL.
+	if (!killed_by(findings, SIGKILL) || scene_raiser(findings) == RAISED_BY_ITSELF ||
+	    scene_raiser(findings) == RAISED_BY_TIMER)
+		return false;
+	opinion_claim(opinion, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN,
+		      "SIGKILL ended it, and who sent it could not be seen%s%s.",
+		      python ? "; it was at " : "", python ? scene_place(opinion, python) : "");
+	opinion_for(opinion, "exit status", "SIGKILL ended it; it did not crash and did not exit");
+	scene_tell_python(findings, opinion, "when it was killed the thread was at");
+	rule_out_for_kill(opinion);
+	suspect(findings, opinion);
+	opinion_gap(
+		opinion, "who sent SIGKILL",
+		"SIGKILL carries no siginfo to a tracer; the kernel's tracepoint "
+		"signal:signal_generate knows the sender, and this version does not listen",
+		"the right CAP_PERFMON (or root) and a version that reads the tracepoint; until "
+		"then auditd with a rule for kill(2), or bpftrace, can name the sender");
+	return true;
+}
+
+static const char *keys(int signo)
+{
+	return signo == SIGINT ? " (^C)" : signo == SIGQUIT ? " (^\\)" : "";
+}
+
+// Everything else that has a signal for its end.
+bool judge_signal(const struct findings *findings, struct opinion *opinion)
+{
+	const struct death *death = &findings->snapshot->death;
+	int signo = scene_signo(findings);
+	const struct frame *python = scene_python_frame(findings);
+
+	if (death->kind != DEATH_SIGNAL)
+		return false;
+	const char *signal = scene_signal(opinion, signo), *at = "";
+	if (python)
+		at = opinion_text(opinion, " at %s", scene_place(opinion, python));
+	else if (findings->dying && findings->dying->native.frames.n)
+		at = opinion_text(opinion, " in %s",
+				  scene_place(opinion, scene_native_frame(findings)));
+	switch (scene_raiser(findings)) {
+	case RAISED_BY_ITSELF:
+		opinion_claim(opinion, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN,
+			      "It sent %s to itself%s; nobody else is to blame.", signal, at);
+		opinion_for(opinion, "siginfo", "%s carries its own pid", signal);
+		scene_tell_python(findings, opinion, "the signal was sent from");
+		opinion_rule_out(opinion, CAUSE_KILLED_BY_PROCESS,
+				 "the sender is the process itself");
+		if (signal_is_fault(signo))
+			opinion_rule_out(
+				opinion, CAUSE_NATIVE_CRASH,
+				"%s was sent with kill or raise, not raised by an instruction",
+				signal);
+		else if (signo == SIGPIPE)
+			opinion_rule_out(opinion, CAUSE_BROKEN_PIPE,
+					 "the thread was not writing, but sending the signal");
+		break;
+	case RAISED_BY_KERNEL:
+		if (signo == SIGINT || signo == SIGQUIT)
+			opinion_claim(opinion, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN,
+				      "%s from its terminal%s%s ended it.", signal,
+				      with_terminal(findings, opinion), keys(signo));
+		else
+			opinion_claim(
+				opinion, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN,
+				"%s from the kernel ended it: nothing in it took the signal%s%s.",
+				signal, *at ? "; it was" : "", at);
+		opinion_for(opinion, "siginfo", "%s came from the kernel, not from a process",
+			    signal);
+		scene_tell_python(findings, opinion, "at that moment it was at");
+		opinion_rule_out(opinion, CAUSE_KILLED_BY_PROCESS, "no process sent the signal");
+		break;
+	default:
+		opinion_claim(opinion, CAUSE_TERMINATED_BY_SIGNAL, LIKELY,
+			      "%s ended it; who raised it could not be seen%s%s.", signal,
+			      *at ? "; it was" : "", at);
+		opinion_for(opinion, "exit status", "%s ended it", signal);
+		scene_tell_python(findings, opinion, "at that moment it was at");
+		opinion_gap(opinion, "who raised the signal", "its siginfo was not seen", NULL);
+		break;
+	}
+	return true;
+}
