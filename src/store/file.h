@@ -21,7 +21,7 @@ struct store {
  * $XDG_STATE_HOME/pcatch, else ~/.local/state/pcatch.
  */
 struct error *store_open(const char *path, struct store *ret) __attribute__((warn_unused_result));
-void store_close(struct store *store);
+void store_close(struct store *store); /* safe on zero and twice */
 
 /*
  * The name, without its ending, under which SNAPSHOT is filed: COMM-PID-YYYYMMDDTHHMMSSZ, with
@@ -30,7 +30,10 @@ void store_close(struct store *store);
 struct error *store_name(const struct store *store, const struct snapshot *snapshot, char **ret)
 	__attribute__((warn_unused_result));
 
-/* Write DATA as NAME.SUFFIX; the folder's absolute path + name is returned in PATH_RET, malloc'ed. */
+/*
+ * Write DATA as NAME.SUFFIX, whole or not at all; the file's absolute path is returned in PATH_RET,
+ * malloc'ed. On an error nothing is left behind, and what had that name before is untouched.
+ */
 struct error *store_write(const struct store *store, const char *name, const char *suffix,
 			  const void *data, size_t len, char **path_ret)
 	__attribute__((warn_unused_result));

@@ -11,9 +11,13 @@
  */
 
 #define MINIDUMP_STATE_STREAM 0x70430001u /* JSON: the rest of the snapshot, see store/state.h */
-#define MINIDUMP_XSTATE_STREAM 0x70430002u /* NT_X86_XSTATE of every thread */
+#define MINIDUMP_REGSETS_STREAM 0x70430002u /* raw register sets, see store/format.h */
 
-/* The whole file for SNAPSHOT, whose memory is settled. Texts that annotate it may be NULL. */
+/*
+ * The whole file for SNAPSHOT, whose memory is settled. What minidump_read() makes of it equals
+ * SNAPSHOT but for the modules' fds; bytes at addresses that no mapping covers are left out,
+ * mappings are those of process.maps.
+ */
 struct error *minidump_write(const struct snapshot *snapshot, struct buf *ret)
 	__attribute__((warn_unused_result));
 

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "../cleanup.h"
+
+#define MAX_COMM 64
+#define MAX_SAME_NAME 1000
+
+static struct error *default_path(char **ret)
+{
+	const char *dir = getenv("PCATCH_DIR"), *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	int n;
+
+	if (dir && *dir) {
+		n = asprintf(ret, "%s", dir);
+	} else if (geteuid() == 0) {
+		n = asprintf(ret, "/var/lib/pcatch");
+	} else if (state && state[0] == '/') {
+		// A relative one is to be ignored, says the XDG Base Directory Specification.
+		n = asprintf(ret, "%s/pcatch", state);
+	} else {
+		if (!home || !*home) {
+			const struct passwd *pw = getpwuid(geteuid());
+			home = pw ? pw->pw_dir : NULL;
+		}
+		if (!home)
+			return error_new(ERROR_INPUT, "no home folder to put reports into: "
+						      "say where with -o DIR");
+		n = asprintf(ret, "%s/.local/state/pcatch", home);
+	}
+	return n < 0 ? error_nomem() : NULL;
+}
+
+// PATH and its missing parents.
+static struct error *make_folders(const char *path)
+{
+	_cleanup_(freep) char *part = strdup(path);
+
+	if (!part)
+		return error_nomem();
+	for (char *p = part; *p; p++) {
+		if (*p != '/' || p == part)
+			continue;
+		*p = '\0';
+		// A parent that cannot be made will show when its child cannot.
+		mkdir(part, 0700);
+		*p = '/';
+	}
+	if (mkdir(part, 0700) && errno != EEXIST)
+		return error_errno(errno, "cannot make the folder %s", path);
+	return NULL;
+}
+
+static bool no_tmpfile(int errnum)
+{
+	// Kernels and file systems without O_TMPFILE say one of these; open(2).
+	return errnum == EOPNOTSUPP || errnum == EISDIR || errnum == ENOENT || errnum == EINVAL;
+}
+
+// A new empty file in DIR without a name, or with one: then it is put into TEMP.
+static int open_temporary(int dir, char *temp, size_t size)
+{
+	int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	*temp = '\0';
+	for (int i = 0; fd < 0 && i < 100 && (no_tmpfile(errno) || (i && errno == EEXIST)); i++) {
+		uint64_t random;
+
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			return -1;
+		snprintf(temp, size, ".pcatch-%016llx", (unsigned long long)random);
+		fd = openat(dir, temp, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0 && errno != EEXIST) {
+			*temp = '\0';
+			break;
+		}
+	}
+	// The umask has had its say above.
+	if (fd >= 0)
+		fchmod(fd, 0600);
+	return fd;
+}
+
+static int write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len < (1u << 30) ? len : 1u << 30);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = ENOSPC;
+		if (n <= 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+struct error *store_open(const char *path, struct store *ret)
+{
+	_cleanup_(freep) char *wanted = NULL, *absolute = NULL;
+	struct error *err = NULL;
+
+	if (path)
+		wanted = strdup(path);
+	else
+		err = default_path(&wanted);
+	if (!err && !wanted)
+		err = error_nomem();
+	if (!err)
+		err = make_folders(wanted);
+	if (err)
+		return err;
+
+	_cleanup_(closep) int dir = open(wanted, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return error_errno(errno, "cannot use the folder %s", wanted);
+	absolute = realpath(wanted, NULL);
+	if (!absolute)
+		return error_errno(errno, "cannot use the folder %s", wanted);
+	char temp[32];
+	_cleanup_(closep) int fd = open_temporary(dir, temp, sizeof(temp));
+	// One byte, as a full disk has room for empty files.
+	int errnum = fd < 0 || write_all(fd, "", 1) ? errno : 0;
+	if (*temp)
+		unlinkat(dir, temp, 0);
+	if (errnum)
+		return error_errno(errnum, "cannot write into the folder %s", absolute);
+	*ret = (struct store){ .dir = TAKE_FD(dir), .path = TAKE(absolute) };
+	return NULL;
+}
+
+void store_close(struct store *store)
+{
+	// A store that was never opened is all zero, and 0 is somebody's stdin.
+	if (store->path)
+		closep(&store->dir);
+	free(store->path);
+	*store = (struct store){ .dir = -1 };
+}
+
+// Whether DIR has a file NAME or NAME.anything.
+static struct error *name_taken(int dir, const char *name, bool *ret)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	size_t len = strlen(name);
+
+	if (!stream) {
+		int errnum = errno;
+		closep(&fd);
+		return error_errno(errnum, "cannot list the folder for reports");
+	}
+	*ret = false;
+	for (const struct dirent *e = readdir(stream); e && !*ret; e = readdir(stream))
+		*ret = !strncmp(e->d_name, name, len) && (!e->d_name[len] || e->d_name[len] == '.');
+	closedir(stream);
+	return NULL;
+}
+
+// COMM as a part of a file name: nothing that a shell, an option parser or "ls" stumbles over.
+static void safe_comm(const char *comm, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	for (; comm[n] && n < size - 1; n++) {
+		char c = comm[n];
+		bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			    (c >= '0' && c <= '9') || c == '_' ||
+			    (n && (c == '.' || c == '-' || c == '+'));
+
+		ret[n] = safe ? c : '_';
+	}
+	ret[n] = '\0';
+}
+
+struct error *store_name(const struct store *store, const struct snapshot *snapshot, char **ret)
+{
+	time_t seconds = (time_t)(snapshot->time.death / 1000000000);
+	char comm[MAX_COMM + 1], when[32];
+	struct tm tm;
+
+	safe_comm(*snapshot->process.comm ? snapshot->process.comm : "process", comm, sizeof(comm));
+	if (!gmtime_r(&seconds, &tm))
+		return error_new(ERROR_INPUT, "a time of death that no calendar has");
+	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
+	for (int i = 1; i <= MAX_SAME_NAME; i++) {
+		_cleanup_(freep) char *name = NULL;
+		char again[12] = "";
+		bool taken = false;
+
+		if (i > 1)
+			snprintf(again, sizeof(again), "-%d", i);
+		if (asprintf(&name, "%s-%d-%s%s", comm, snapshot->process.pid, when, again) < 0) {
+			name = NULL;
+			return error_nomem();
+		}
+		struct error *err = name_taken(store->dir, name, &taken);
+		if (err)
+			return err;
+		if (!taken) {
+			*ret = TAKE(name);
+			return NULL;
+		}
+	}
+	return error_new(ERROR_INPUT, "%s has %d reports of %s-%d at %s already", store->path,
+			 MAX_SAME_NAME, comm, snapshot->process.pid, when);
+}
+
+// Give the file its name, unless somebody has it: 0 or -1 with errno.
+static int publish(int dir, int fd, const char *temp, const char *file)
+{
+	char proc[32];
+
+	if (*temp) {
+		if (!linkat(dir, temp, dir, file, 0))
+			return unlinkat(dir, temp, 0);
+		// vfat and some network file systems have no links.
+		if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
+			return renameat2(dir, temp, dir, file, RENAME_NOREPLACE);
+		return -1;
+	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	if (!linkat(AT_FDCWD, proc, dir, file, AT_SYMLINK_FOLLOW))
+		return 0;
+	// No /proc here; this way takes CAP_DAC_READ_SEARCH.
+	return errno == ENOENT ? linkat(fd, "", dir, file, AT_EMPTY_PATH) : -1;
+}
+
+struct error *store_write(const struct store *store, const char *name, const char *suffix,
+			  const void *data, size_t len, char **path_ret)
+{
+	_cleanup_(freep) char *path = NULL;
+	char temp[32];
+
+	if (asprintf(&path, "%s/%s.%s", store->path, name, suffix) < 0) {
+		path = NULL;
+		return error_nomem();
+	}
+	const char *file = path + strlen(store->path) + 1;
+	_cleanup_(closep) int fd = open_temporary(store->dir, temp, sizeof(temp));
+	if (fd < 0)
+		return error_errno(errno, "cannot write %s", path);
+	bool published = false;
+	int errnum = 0;
+	if (write_all(fd, data, len) || fsync(fd))
+		errnum = errno;
+	else if (publish(store->dir, fd, temp, file))
+		errnum = errno;
+	else
+		published = true;
+	// Some file systems cannot sync a folder and say EINVAL.
+	if (published && fsync(store->dir) && errno != EINVAL)
+		errnum = errno;
+	if (errnum) {
+		if (published)
+			unlinkat(store->dir, file, 0);
+		else if (*temp)
+			unlinkat(store->dir, temp, 0);
+		return error_errno(errnum, "cannot write %s", path);
+	}
+	*path_ret = TAKE(path);
+	return NULL;
+}
