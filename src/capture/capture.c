@@ -473,9 +473,7 @@ static struct error *take_all(struct taking *t)
 	if (c->reason == CAPTURE_ON_DEMAND)
 		err = names_before(t);
 	if (!err)
-		err = procfs_maps(snapshot, t->process->proc_dir);
-	if (err && err->kind == ERROR_GONE)
-		err = gaps_take(&snapshot->arena, &snapshot->gaps, "memory mappings", NULL, err);
+		err = look_update(t->look, t->process);
 	if (err)
 		return err;
 	struct priority before = priority_raise();

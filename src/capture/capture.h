@@ -34,6 +34,10 @@ struct error *look_take(struct look *look, const struct traced *process, bool re
 	__attribute__((warn_unused_result));
 void look_deinit(struct look *look);
 
+/* Bring a look up to date that was taken: cheap when the same memory is mapped as before. */
+struct error *look_update(struct look *look, const struct traced *process)
+	__attribute__((warn_unused_result));
+
 /* Why a capture is made: it decides who is stopped how, and what is looked at first. */
 enum capture_reason {
 	CAPTURE_SIGNAL,	  /* `tracee` is about to take a signal that ends the process */

@@ -117,3 +117,31 @@ struct error *look_take(struct look *look, const struct traced *process, bool re
 	look->taken = true;
 	return find_python(look, process);
 }
+
+struct error *look_update(struct look *look, const struct traced *process)
+{
+	struct snapshot *snapshot = &look->snapshot;
+	const struct module *before = snapshot->modules.v;
+	struct procmem live;
+
+	// Images stand beside the modules they are of: not while those are made anew.
+	images_deinit(&look->images);
+	struct error *err = procfs_maps(snapshot, process->proc_dir);
+	if (err && err->kind == ERROR_GONE)
+		err = gaps_take(&snapshot->arena, &snapshot->gaps, "memory mappings", NULL, err);
+	if (!err && snapshot->modules.v != before) {
+		procmem_init(&live, process->pid, process->mem_fd);
+		err = procfs_modules(snapshot, process->proc_dir, &live.mem);
+	}
+	struct error *failed = images_init(&look->images, snapshot);
+	if (failed) {
+		// There is nothing to be deinitialised but the snapshot.
+		snapshot_deinit(snapshot);
+		*look = (struct look){};
+		error_free(err);
+		return failed;
+	}
+	if (!err && snapshot->modules.v != before && !snapshot->python.found)
+		err = find_python(look, process);
+	return err;
+}

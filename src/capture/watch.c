@@ -14,6 +14,7 @@
 #include "../cleanup.h"
 #include "../live/procfs.h"
 #include "../live/relay.h"
+#include "../live/sampler.h"
 
 #define SECOND INT64_C(1000000000)
 // Looks are taken soon after a start, when libraries are still being loaded, then ever more rarely.
@@ -43,6 +44,7 @@ struct watched {
 	int64_t oom_kills; /* of its cgroup at the last look, -1 unknown */
 	int64_t next_look, look_step;
 	pid_t sid; /* at the last look */
+	struct sampler sampler;
 };
 
 // The report of a starter, held back until it is known whether it left a daemon behind.
@@ -124,6 +126,7 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 		d->sid = getsid(traced->pid);
 		d->look_step = FIRST_LOOK;
 		d->next_look = monotonic_now() + FIRST_LOOK;
+		sampler_init(&d->sampler, w->options->sample);
 		traced->data = d;
 	}
 	*ret = traced->data;
@@ -163,8 +166,13 @@ static struct error *look_when_due(struct watch *w, int64_t *next)
 		}
 		if (err)
 			return err;
-		if (!d->captured && d->next_look < *next)
+		if (d->captured)
+			continue;
+		sampler_take(&d->sampler, p->proc_dir, now);
+		if (d->next_look < *next)
 			*next = d->next_look;
+		if (d->sampler.interval && d->sampler.next < *next)
+			*next = d->sampler.next;
 	}
 	return NULL;
 }
@@ -513,6 +521,8 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 	}
 	if (!err)
 		err = copy_earlier(d, snapshot);
+	if (!err)
+		err = sampler_copy(&d->sampler, snapshot);
 	if (err) {
 		snapshot_deinit(snapshot);
 		free(snapshot);
@@ -622,6 +632,7 @@ static struct error *on_event(struct watch *w, const struct event *event)
 		d->captured = false;
 		d->look_step = FIRST_LOOK;
 		d->next_look = monotonic_now() + FIRST_LOOK;
+		sampler_init(&d->sampler, w->options->sample);
 		tracer_resume(event->tracee);
 		if (w->spawned && event->process->pid == w->named)
 			tell(w, (struct watch_news){ .kind = WATCH_STARTED });

@@ -32,17 +32,27 @@ struct procfs_status {
 
 struct error *procfs_status(pid_t tid, struct procfs_status *ret) __attribute__((warn_unused_result));
 
-/* What does not change in a hurry: host, and process at attach (start time, exe, cmdline, ancestors). */
+/* The machine, and the report's id: everything of snapshot->host. */
 struct error *procfs_host(struct snapshot *snapshot) __attribute__((warn_unused_result));
 
 /*
- * The cheap texts that are gone with the process: status, stat, limits, auxv, cmdline, environ,
- * cwd, exe, cgroup, fds by readlink, dispositions. Called while the process is held; every one of them is bounded.
+ * The texts that are gone with the process: status, stat, limits, auxv, cmdline, environ,
+ * cwd, exe, cgroup, fds by readlink, dispositions. Called while the process is held: each of them
+ * is bounded. Called again, it replaces what it can still read and keeps the rest.
  */
 struct error *procfs_process(struct snapshot *snapshot, int proc_dir, bool redact)
 	__attribute__((warn_unused_result));
 
-/* name, state and signal masks of every thread in snapshot->threads, from task/TID. */
+/* Read snapshot->process.maps anew and parse it; modules that were there keep file and build id. */
+struct error *procfs_maps(struct snapshot *snapshot, int proc_dir) __attribute__((warn_unused_result));
+
+/* What may wait until the process has been let go: names of users and terminals. */
+struct error *procfs_finish(struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+/*
+ * Name and state of every thread in snapshot->threads, from task/TID; signal masks of the first.
+ * The state of one that we hold stays unknown.
+ */
 struct error *procfs_threads(struct snapshot *snapshot, int proc_dir) __attribute__((warn_unused_result));
 
 /*

@@ -23,6 +23,10 @@
 #define NT_ARM_TLS 0x401
 #endif
 
+// How often a thread that does not come is looked at, and for how long it may sleep uninterruptibly.
+#define HOLD_SLICE INT64_C(2000000)
+#define HOLD_UNINTERRUPTIBLE INT64_C(20000000)
+
 // At one million stops a second our own signals still are looked at every hundred microseconds.
 #define LOOK_AROUND_EVERY 128
 
@@ -519,6 +523,28 @@ static bool exits_alone(const struct tracee *t)
 	       regs_syscall(&regs) == regs.arch->nr_exit;
 }
 
+/*
+ * A thread in execve() has the others killed, without any status, while the process lives on:
+ * their exit stops must be left at once, for it waits until they are gone.
+ */
+static bool gives_way_to_exec(const struct tracee *t)
+{
+	for (const struct tracee *o = t->process->tracees; o; o = o->next_in_process) {
+		char name[48], text[16] = "";
+
+		if (o == t || o->state != TRACEE_RUNNING)
+			continue;
+		snprintf(name, sizeof(name), "task/%d/syscall", (int)o->tid);
+		_cleanup_(closep) int fd = openat(t->process->proc_dir, name, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+			continue;
+		long nr = strtol(text, NULL, 10);
+		if (nr == SYS_execve || nr == SYS_execveat)
+			return true;
+	}
+	return false;
+}
+
 static bool all_listen(const struct traced *p)
 {
 	for (const struct tracee *t = p->tracees; t; t = t->next_in_process)
@@ -630,7 +656,8 @@ static struct error *event_stop(struct tracer *tracer, struct tracee *t, int eve
 	case PTRACE_EVENT_EXIT:
 		t->state = TRACEE_AT_EXIT;
 		t->exit_status = event_message(t->tid);
-		if (tracer->spawned == p || exits_alone(t)) {
+		if (tracer->spawned == p || exits_alone(t) ||
+		    (!t->exit_status && gives_way_to_exec(t))) {
 			tracer_resume(t);
 			// A leader stays listed as a zombie until the last thread has gone.
 			t->state = TRACEE_ENDED;
@@ -818,37 +845,78 @@ static bool must_come(const struct tracee *t, bool dying)
 	return dying && (t->state == TRACEE_AT_SIGNAL || t->state == TRACEE_AT_EVENT);
 }
 
-size_t tracer_hold(struct tracer *tracer, struct traced *process, bool dying, int64_t deadline)
+// The letter of /proc/PID/task/TID/stat, which follows the name in its parentheses.
+static char task_state(const struct tracee *t)
 {
-	size_t stopped = 0;
+	char name[48], text[256];
+
+	snprintf(name, sizeof(name), "task/%d/stat", (int)t->tid);
+	_cleanup_(closep) int fd = openat(t->process->proc_dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 'X';
+	text[n] = '\0';
+	const char *end = strrchr(text, ')');
+	return end && end[1] ? end[2] : 'X';
+}
+
+/*
+ * Wait until T has come. False at DEADLINE, and before that for one that will not come: a leader
+ * that has ended and is not reported while other threads are left, or a sleep that nothing
+ * interrupts (vfork() waiting for its child, a dead file server).
+ */
+static bool await(struct tracer *tracer, struct tracee *t, bool dying, int64_t deadline)
+{
+	int64_t slice = HOLD_SLICE, uninterruptible = 0;
 	sigset_t chld;
 	siginfo_t si;
 
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
+	while (!collect(tracer, t, dying)) {
+		int64_t left = deadline - monotonic_now();
+
+		if (left <= 0)
+			return false;
+		if (own_signal(&chld, left < slice ? left : slice, &si))
+			continue;
+		char state = task_state(t);
+		if (state == 'Z' || state == 'X') {
+			// Between its last sign of life and now it may have become collectable.
+			if (!collect(tracer, t, dying))
+				t->state = TRACEE_ENDED;
+			return true;
+		}
+		uninterruptible = state == 'D' ? uninterruptible + slice : 0;
+		if (uninterruptible >= HOLD_UNINTERRUPTIBLE)
+			return false;
+	}
+	return true;
+}
+
+size_t tracer_hold(struct tracer *tracer, struct traced *process, bool dying, int64_t deadline)
+{
+	size_t stopped = 0;
+
 	// All are told first, then waited for: they come to rest side by side.
 	for (struct tracee *t = process->tracees; !dying && t; t = t->next_in_process)
 		if (must_come(t, false))
 			ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 	// New threads are put in front while we go: begin again until a round meets only old ones.
-	for (bool all = false; !all;) {
-		all = true;
+	for (bool again = true; again;) {
+		again = false;
 		for (struct tracee *t = process->tracees; t; t = t->next_in_process) {
-			while (must_come(t, dying) && !collect(tracer, t, dying)) {
-				int64_t left = deadline - monotonic_now();
-
-				if (left <= 0)
-					goto out;
-				own_signal(&chld, left, &si);
-			}
+			if (!must_come(t, dying) || t->given_up)
+				continue;
+			again = true;
+			t->given_up = !await(tracer, t, dying, deadline);
 		}
-		for (struct tracee *t = process->tracees; t; t = t->next_in_process)
-			all &= !must_come(t, dying);
 	}
-out:
-	for (struct tracee *t = process->tracees; t; t = t->next_in_process)
+	for (struct tracee *t = process->tracees; t; t = t->next_in_process) {
+		t->given_up = false;
 		stopped += t->state == TRACEE_AT_SIGNAL || t->state == TRACEE_AT_EVENT ||
 			   t->state == TRACEE_AT_EXIT;
+	}
 	return stopped;
 }
 

@@ -37,7 +37,7 @@ struct tracee {
 	enum tracee_state state;
 	int stop_signal; /* AT_SIGNAL: to be delivered; AT_EVENT: the group stop's, else 0 */
 	int exit_status; /* AT_EXIT: a wait status */
-	bool interrupted; /* PTRACE_INTERRUPT is under way */
+	bool given_up; /* within tracer_hold(): it will not come */
 	/* The newest fault that a handler took: registers and siginfo as the fault left them. */
 	struct first_chance *first_chance;
 	struct tracee *next_in_process, *next_in_table;

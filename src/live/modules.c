@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "../target/elfnote.h"
+#include "procfs.h"
+
+// A file as memory: addresses are its offsets.
+struct file_mem {
+	struct mem mem;
+	int fd;
+};
+
+static size_t file_read(const struct mem *mem, taddr at, void *ret, size_t len)
+{
+	const struct file_mem *file = container_of(mem, struct file_mem, mem);
+	ssize_t n = pread(file->fd, ret, len, (off_t)at);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+static bool is_the_file(int fd, const struct module *module)
+{
+	struct stat st;
+
+	// Some file systems (overlayfs, btrfs) show mappings another device number than stat() does.
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == module->inode;
+}
+
+static int open_at(int dir, const char *path)
+{
+	return openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+// map_files names the mapped file whatever became of its name; it wants CAP_CHECKPOINT_RESTORE.
+static int open_mapped(const struct snapshot *snapshot, int proc_dir, const struct module *module)
+{
+	const struct mapping *first = snapshot_mapping_at(snapshot, module->start);
+	char name[64];
+
+	if (!first)
+		return -1;
+	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, first->start, first->end);
+	return open_at(proc_dir, name);
+}
+
+/*
+ * The file that is mapped: by its path, as the target sees it or as we do, if what is there now
+ * is the one; else through the mapping itself, or for the executable through exe.
+ */
+static int open_module(const struct snapshot *snapshot, int proc_dir, const struct module *module)
+{
+	_cleanup_(closep) int root = openat(proc_dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = -1;
+
+	if (!module->deleted) {
+		fd = open_at(AT_FDCWD, module->path);
+		if (fd >= 0 && is_the_file(fd, module))
+			return fd;
+		closep(&fd);
+		fd = root < 0 ? -1 : open_at(root, module->path + 1);
+		if (fd >= 0 && is_the_file(fd, module))
+			return fd;
+		closep(&fd);
+	}
+	fd = open_mapped(snapshot, proc_dir, module);
+	if (fd >= 0 && is_the_file(fd, module))
+		return fd;
+	closep(&fd);
+	fd = module == &snapshot->modules.v[0] ? open_at(proc_dir, "exe") : -1;
+	if (fd >= 0 && is_the_file(fd, module))
+		return fd;
+	closep(&fd);
+	return -1;
+}
+
+// A program may map more files than the customary soft limit lets us hold.
+static void allow_files(size_t n)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > n + 128)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Is what bears the module's name today still the file that is mapped?
+static bool was_replaced(const struct module *module, int proc_dir)
+{
+	struct stat st;
+	_cleanup_(closep) int root = openat(proc_dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0 || fstatat(root, module->path + 1, &st, 0) < 0)
+		return errno == ENOENT;
+	return st.st_ino != module->inode;
+}
+
+struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const struct mem *mem)
+{
+	struct error *err = NULL;
+
+	allow_files(snapshot->modules.n);
+	for (size_t i = 0; !err && i < snapshot->modules.n; i++) {
+		struct module *module = &snapshot->modules.v[i];
+
+		if (module->in_memory) {
+			module->build_id_len = elf_build_id(mem, module->start, module->build_id);
+			continue;
+		}
+		if (module->path[0] != '/')
+			continue;
+		if (!module->deleted)
+			module->deleted = was_replaced(module, proc_dir);
+		if (module->fd >= 0)
+			continue;
+		module->fd = open_module(snapshot, proc_dir, module);
+		if (module->fd < 0) {
+			err = gaps_add(&snapshot->arena, &snapshot->gaps, module->path,
+				       "run pcatch as root or with CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE",
+				       "the mapped file cannot be opened: %s",
+				       module->deleted ? "it was deleted or replaced on disk"
+						       : "its path leads elsewhere");
+			continue;
+		}
+		struct file_mem file = { .mem.read = file_read, .fd = module->fd };
+		module->build_id_len = elf_build_id(&file.mem, 0, module->build_id);
+	}
+	return err;
+}

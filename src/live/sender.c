@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <ctype.h>
+#include <dirent.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "procfs.h"
+
+// So many processes are asked which number they have in the target's pid namespace.
+#define SEARCHED_MAX 20000
+
+static bool namespace_of(pid_t pid, char *ret, size_t size)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	ssize_t n = readlink(path, ret, size - 1);
+	if (n <= 0)
+		return false;
+	ret[n] = '\0';
+	return true;
+}
+
+/*
+ * PID is a number in the target's pid namespace; which process is that for us? The same number
+ * when both namespaces are one, else it has to be searched for. 0: nobody, any more.
+ */
+static pid_t translate(const struct process *target, pid_t pid)
+{
+	char ours[64], theirs[64];
+	struct procfs_status self, status;
+
+	if (!namespace_of(getpid(), ours, sizeof(ours)) ||
+	    !namespace_of(target->pid, theirs, sizeof(theirs)) || !strcmp(ours, theirs))
+		return pid;
+	if (error_drop(procfs_status(target->pid, &self)))
+		return 0;
+	DIR *dir = opendir("/proc");
+	pid_t found = 0;
+	int searched = 0;
+	for (struct dirent *d; !found && dir && (d = readdir(dir)) && searched < SEARCHED_MAX;) {
+		if (!isdigit((unsigned char)d->d_name[0]))
+			continue;
+		searched++;
+		// A process of a namespace below has a number in this one, too, at the same depth.
+		if (error_drop(procfs_status((pid_t)atoi(d->d_name), &status)) ||
+		    status.n_ns_pids < self.n_ns_pids ||
+		    status.ns_pids[self.n_ns_pids - 1] != pid)
+			continue;
+		char its[64];
+		if (status.n_ns_pids > self.n_ns_pids ||
+		    (namespace_of(status.pid, its, sizeof(its)) && !strcmp(its, theirs)))
+			found = status.pid;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static bool descends_from(pid_t pid, pid_t ancestor)
+{
+	struct procfs_status status;
+
+	for (int i = 0; i < 64 && pid > 0; i++) {
+		if (pid == ancestor)
+			return true;
+		if (error_drop(procfs_status(pid, &status)))
+			return false;
+		pid = status.ppid;
+	}
+	return false;
+}
+
+static enum sender_relation relation(const struct process *target, pid_t sender)
+{
+	struct procfs_status status;
+
+	if (sender == target->pid)
+		return RELATION_SELF;
+	if (error_drop(procfs_status(target->pid, &status)))
+		return RELATION_UNKNOWN;
+	if (sender == status.ppid)
+		return RELATION_PARENT;
+	if (descends_from(target->pid, sender))
+		return RELATION_ANCESTOR;
+	pid_t parent = status.ppid;
+	if (error_drop(procfs_status(sender, &status)))
+		return RELATION_UNKNOWN;
+	if (status.ppid == target->pid || descends_from(sender, target->pid))
+		return RELATION_CHILD;
+	return status.ppid == parent ? RELATION_SIBLING : RELATION_OTHER;
+}
+
+// As far as it is still there; a zombie keeps its name.
+static struct error *describe(const struct process *target, pid_t pid, struct arena *arena,
+			      struct sender *sender)
+{
+	struct passwd *pw;
+	uid_t uid = sender->process.uid;
+	struct error *err = NULL;
+
+	sender->gone = !procfs_ref(pid, arena, &sender->process);
+	sender->relation = relation(target, pid);
+	if (!sender->gone)
+		err = procfs_ancestors(pid, arena, &sender->ancestors);
+	else
+		sender->process = (struct process_ref){ .pid = pid, .uid = uid };
+	// Who was parent when it died is known even when it is gone.
+	for (size_t i = 0; sender->gone && i < target->ancestors.n; i++) {
+		if (target->ancestors.v[i].pid != pid)
+			continue;
+		sender->process = target->ancestors.v[i];
+		sender->relation = i ? RELATION_ANCESTOR : RELATION_PARENT;
+	}
+	pw = err || uid == (uid_t)-1 ? NULL : getpwuid(uid);
+	if (pw) {
+		sender->user = arena_strdup(arena, pw->pw_name);
+		if (!sender->user)
+			err = error_nomem();
+	}
+	return err;
+}
+
+struct error *procfs_sender(const struct process *process, const struct signal_info *info,
+			    struct arena *arena, struct sender *ret)
+{
+	struct sender sender = { .process.uid = (uid_t)-1, .source = SOURCE_SIGINFO };
+	pid_t pid;
+
+	*ret = sender;
+	if (!info->signo) {
+		ret->source = SOURCE_NONE;
+		return NULL;
+	}
+	// A timer is the process's own doing; faults, limits, alarms and terminals are the kernel's.
+	if (info->code == SI_TIMER) {
+		ret->kind = SENDER_SELF;
+		ret->process.pid = process->pid;
+		ret->relation = RELATION_SELF;
+		return NULL;
+	}
+	if (info->code > 0 || info->code == SI_ASYNCIO || info->code == SI_SIGIO) {
+		ret->kind = SENDER_KERNEL;
+		return NULL;
+	}
+	sender.process.uid = info->uid;
+	if (!info->pid) {
+		ret->kind = SENDER_OUTSIDE;
+		return NULL;
+	}
+	pid = translate(process, info->pid);
+	if (pid == process->pid) {
+		ret->kind = SENDER_SELF;
+		ret->process.pid = pid;
+		ret->process.uid = info->uid;
+		ret->relation = RELATION_SELF;
+		return NULL;
+	}
+	sender.kind = SENDER_PROCESS;
+	if (!pid) {
+		sender.gone = true;
+		*ret = sender;
+		return NULL;
+	}
+	struct error *err = describe(process, pid, arena, &sender);
+	if (!err)
+		*ret = sender;
+	return err;
+}
