@@ -480,8 +480,7 @@ static struct error *parse_chain(struct arena *arena, const struct text *text, s
 				 struct exception **ret, size_t *next_ret)
 {
 	struct exception *last = NULL;
-	size_t length = 0;
-	bool group;
+	bool group, headless = at < text->end && line_kind(text->lines->v[at]) == LINE_SYNTAX;
 
 	for (size_t first = block_opens(text, at, &group); first != SIZE_MAX;) {
 		struct exception *exception;
@@ -489,11 +488,14 @@ static struct error *parse_chain(struct arena *arena, const struct text *text, s
 
 		if (err)
 			return err;
+		// Without a header only an error of the compiler's is written.
+		if (exception && headless && !last && !ends(exception->type, "Error"))
+			break;
 		if (!exception && last)
 			last->followed = true;
 		if (!exception)
 			break;
-		exception->cause = ++length <= MAX_CHAIN ? last : NULL;
+		exception->cause = last;
 		last = exception;
 		size_t i = *next_ret;
 		while (i < text->end && blank(text->lines->v[i]))
@@ -504,6 +506,11 @@ static struct error *parse_chain(struct arena *arena, const struct text *text, s
 			i++;
 		first = block_opens(text, i, &group);
 	}
+	struct exception *kept = last;
+	for (size_t n = 1; kept && n < MAX_CHAIN; n++)
+		kept = kept->cause;
+	if (kept)
+		kept->cause = NULL;
 	*ret = last;
 	return NULL;
 }
