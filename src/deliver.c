@@ -70,8 +70,8 @@ static struct error *map_file(const char *path, void **ret, size_t *len_ret)
 
 static struct error *read_dump(const char *path, struct snapshot *ret)
 {
-	void *data;
-	size_t len;
+	void *data = NULL;
+	size_t len = 0;
 	struct error *err = map_file(path, &data, &len);
 
 	if (err)

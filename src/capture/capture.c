@@ -144,8 +144,8 @@ static struct thread *thread_entry(struct snapshot *snapshot, pid_t tid, size_t 
 
 static struct error *take_registers(struct taking *t)
 {
-	struct tracee **tracees;
-	size_t n, from = 0;
+	struct tracee **tracees = NULL;
+	size_t n = 0, from = 0;
 	struct error *err = stopped_tracees(t, &tracees, &n);
 
 	for (size_t i = 0; !err && i < n; i++) {
@@ -358,8 +358,8 @@ static struct error *take_python(struct taking *t)
 static struct error *keep_recorded(struct taking *t)
 {
 	struct snapshot *snapshot = t->snapshot;
-	struct mem_range *pages;
-	size_t n;
+	struct mem_range *pages = NULL;
+	size_t n = 0;
 	struct error *err = mem_recorder_ranges(&t->recorder, &snapshot->arena, &pages, &n);
 
 	for (size_t i = 0; !err && i < n; i++) {
@@ -480,7 +480,9 @@ static struct error *take_all(struct taking *t)
 	int64_t start = monotonic_now();
 	snapshot->time.death = realtime_now();
 	t->deadline = start + CAPTURE_BUDGET;
-	size_t expected = t->process->n_tracees;
+	size_t expected = 0;
+	for (const struct tracee *o = t->process->tracees; o; o = o->next_in_process)
+		expected += o->state != TRACEE_ENDED;
 	size_t stopped = tracer_hold(t->tracer, t->process, dying,
 				     dying ? start + DYING_WAIT : t->deadline);
 	err = take_held(t);

@@ -390,12 +390,17 @@ static struct error *parse_cgroup(struct snapshot *snapshot)
 struct error *procfs_process(struct snapshot *snapshot, int proc_dir, bool redact)
 {
 	struct process *p = &snapshot->process;
-	struct error *err = take_text(snapshot, proc_dir, "status", TEXT_MAX, &p->status);
+	_cleanup_(closep) int own_dir = -1;
+	struct error *err;
 
+	// PROC_DIR may be another thread's; these two are of the process, and outlast its first thread.
+	if (error_drop(procfs_open(p->pid, &own_dir)))
+		own_dir = dup(proc_dir);
+	err = take_text(snapshot, own_dir, "status", TEXT_MAX, &p->status);
 	if (!err)
 		err = parse_status(snapshot);
 	if (!err)
-		err = take_text(snapshot, proc_dir, "stat", TEXT_MAX, &p->stat);
+		err = take_text(snapshot, own_dir, "stat", TEXT_MAX, &p->stat);
 	if (!err)
 		parse_stat(snapshot);
 	if (!err)

@@ -83,6 +83,27 @@ static void open_image(struct traced *p)
 	p->status_fd = openat(p->proc_dir, "status", O_RDONLY | O_CLOEXEC);
 }
 
+/*
+ * When the first thread ends before the others, /proc/PID shows neither maps nor files any more;
+ * the folder of another thread does.
+ */
+static void move_to_living_thread(struct traced *p)
+{
+	for (const struct tracee *t = p->tracees; t; t = t->next_in_process) {
+		int dir = -1;
+
+		if (t->tid == p->pid || t->state == TRACEE_ENDED || t->state == TRACEE_AT_EXIT ||
+		    error_drop(procfs_open(t->tid, &dir)))
+			continue;
+		closep(&p->proc_dir);
+		p->proc_dir = dir;
+		p->dir_tid = t->tid;
+		close_image(p);
+		open_image(p);
+		return;
+	}
+}
+
 struct traced *tracer_process(const struct tracer *tracer, pid_t pid)
 {
 	struct traced *p = tracer->processes;
@@ -98,7 +119,7 @@ static struct error *add_process(struct tracer *tracer, pid_t pid, struct traced
 
 	if (!p)
 		return error_nomem();
-	p->pid = pid;
+	p->pid = p->dir_tid = pid;
 	p->seized = realtime_now();
 	struct error *err = procfs_open(pid, &p->proc_dir);
 	if (err) {
@@ -230,6 +251,8 @@ struct error *tracer_seize(struct tracer *tracer, pid_t pid, struct traced **ret
 		err = seize_tasks(tracer, p, &news, &refused);
 	if (!err && !p->n_tracees)
 		err = attach_refused(pid, refused);
+	if (!err && !tracer_tracee(tracer, pid))
+		move_to_living_thread(p);
 	if (err) {
 		tracer_forget(tracer, p);
 		return err;
@@ -564,6 +587,12 @@ static void dropped_by_exec(struct tracer *tracer, struct tracee *t)
 	}
 	free(t->first_chance);
 	t->first_chance = NULL;
+	int dir;
+	if (!error_drop(procfs_open(p->pid, &dir))) {
+		closep(&p->proc_dir);
+		p->proc_dir = dir;
+		p->dir_tid = p->pid;
+	}
 	close_image(p);
 	open_image(p);
 }
@@ -661,6 +690,8 @@ static struct error *event_stop(struct tracer *tracer, struct tracee *t, int eve
 			tracer_resume(t);
 			// A leader stays listed as a zombie until the last thread has gone.
 			t->state = TRACEE_ENDED;
+			if (t->tid == p->dir_tid)
+				move_to_living_thread(p);
 			return NULL;
 		}
 		*ret = (struct event){ .kind = EVENT_EXITING,

@@ -54,7 +54,8 @@ struct traced {
 	pid_t pid;
 	struct tracee *tracees;
 	size_t n_tracees;
-	int proc_dir;  /* /proc/PID */
+	int proc_dir;  /* /proc/PID; when its first thread has ended, that of another */
+	pid_t dir_tid; /* the thread whose folder proc_dir is */
 	int mem_fd;    /* /proc/PID/mem, of the present image */
 	int status_fd; /* /proc/PID/status */
 	int pidfd;
