@@ -10,7 +10,7 @@
 
 #define FIELD_COLUMN 14
 #define WORD_MAX     256  // columns of one unbroken word; a longer one is nobody's path
-#define TEXT_MAX     4096 // columns of one piece of running text
+#define TEXT_MAX     2000 // columns of one piece of running text
 #define QUOTE_MAX    2000 // columns of one quoted line
 
 void page_deinit(struct page *page)
@@ -189,7 +189,10 @@ static void add_words(struct page *page, enum style style, size_t column, const 
 {
 	const char *end = skip_columns(text, TEXT_MAX);
 	bool first = true, cut = *end;
+	size_t indent = strspn(text, " ");
 
+	add_clean(page, style, text, indent);
+	text += indent;
 	while (text < end) {
 		text += strspn(text, " ");
 		const char *word_end = text + strcspn(text, " ");

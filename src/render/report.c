@@ -60,8 +60,8 @@ static void head_process(struct page *page, const struct process *process, bool 
 		page->failed = true;
 		return;
 	}
-	page_field(page, "process", STYLE_PLAIN, "pid %d%s %s, %s%s", (int)process->pid,
-		   in_container ? in_container : "", process->comm, user,
+	page_field(page, "process", STYLE_PLAIN, "pid %d%s%s%s, %s%s", (int)process->pid,
+		   in_container ? in_container : "", *process->comm ? " " : "", process->comm, user,
 		   process->role == ROLE_CHILD ? ", a child of the process under watch" : "");
 	if (*command)
 		page_field(page, "command", STYLE_STRONG, "%s", command);
@@ -99,8 +99,8 @@ static void head_times(struct page *page, const struct snapshot *snapshot, bool 
 			page_field(page, "started", STYLE_PLAIN, "%s", start);
 		page->failed |= !start;
 	}
-	page_field(page, dead ? "ended" : "taken", STYLE_PLAIN, "%s%s%s, %s", death,
-		   ran >= 0 ? " after " : "", ran >= 0 ? span : "", how);
+	page_field(page, dead ? "ended" : "taken", STYLE_PLAIN, "%s%s%s%s%s", death,
+		   ran >= 0 ? " after " : "", ran >= 0 ? span : "", dead ? ", " : "; ", how);
 }
 
 static void head_sender(struct page *page, const struct sender *sender, bool brief)
@@ -296,6 +296,15 @@ static void section_exception(struct page *page, const struct exception *excepti
 	}
 }
 
+// Of the registers that are not pc, sp or fp the one at INDEX, in the kernel's order.
+static unsigned nth_other(const struct arch *arch, size_t index)
+{
+	for (unsigned reg = 0; reg < arch->n_regs; reg++)
+		if (reg != arch->pc && reg != arch->sp && reg != arch->fp && index-- == 0)
+			return reg;
+	return arch->n_regs;
+}
+
 static void print_registers(struct page *page, const struct regs *regs)
 {
 	const struct arch *arch = regs->arch;
@@ -306,12 +315,15 @@ static void print_registers(struct page *page, const struct regs *regs)
 	page_line(page);
 	page_add(page, STYLE_LABEL, "  Registers:");
 	for (size_t i = 0; i < n; i++) {
-		bool listed = i < arch->n_regs;
+		// The three that everybody looks for come first.
+		unsigned first[] = { arch->pc, arch->sp, arch->fp };
+		unsigned reg = i < 3 ? first[i] : nth_other(arch, i - 3);
+		bool listed = reg < arch->n_regs;
 
 		if (i % 3 == 0)
 			page_line(page);
-		page_add(page, STYLE_FAINT, "%s%-8s %016" PRIx64, i % 3 ? "  " : "    ",
-			 listed ? arch->reg_names[i] : "tls", listed ? regs->r[i] : regs->tls);
+		page_add(page, STYLE_FAINT, "%s%-8s %016" PRIx64, i % 3 ? " " : "  ",
+			 listed ? arch->reg_names[reg] : "tls", listed ? regs->r[reg] : regs->tls);
 	}
 }
 
@@ -335,7 +347,8 @@ static void print_disassembly(struct page *page, const struct fault *fault)
 		page_add(page, style, "  %s 0x%012" PRIx64, in->current ? "=>" : "  ", in->at);
 		if (width && width <= 30)
 			page_add(page, style, "  %-*s", (int)width, in->bytes ? in->bytes : "");
-		page_add(page, style, "  %s", in->text);
+		page_add(page, style, "  ");
+		page_words(page, style, 20, "%s", in->text);
 	}
 }
 
@@ -413,7 +426,7 @@ static void section_dying(struct page *page, const struct findings *findings)
 	if (thread->syscall_text || thread->syscall)
 		page_field(page, "system call", STYLE_PLAIN, "%s",
 			   thread->syscall_text ? thread->syscall_text : thread->syscall);
-	else if (*words_state(thread->thread->state))
+	else if (*words_state(thread->thread->state) && death->kind != DEATH_EXIT)
 		page_field(page, "state", STYLE_PLAIN, "%s", words_state(thread->thread->state));
 	if (thread->gil_known && thread->has_python)
 		page_field(page, "GIL", STYLE_PLAIN, "%s",
@@ -425,7 +438,8 @@ static void section_dying(struct page *page, const struct findings *findings)
 	stacks_print(page, &thread->merged, DYING_LINES_MAX, false);
 	if (findings->fault.present && findings->fault.disassembly.n)
 		print_disassembly(page, &findings->fault);
-	if (thread->thread->regs.arch)
+	// Whoever ended by its own exit was where exits are.
+	if (thread->thread->regs.arch && death->kind != DEATH_EXIT)
 		print_registers(page, &thread->thread->regs);
 }
 
@@ -439,23 +453,28 @@ static void print_event(struct page *page, const struct signal_event *event, int
 	struct arena *arena = &page->arena;
 	int64_t before = words_elapsed(event->at, death);
 	char *name = words_signal(arena, event->info.signo);
-	char *at = event->at ? words_time(arena, event->at) : arena_strdup(arena, "at an unknown time");
+	char *at = event->at ? words_time(arena, event->at) : arena_strdup(arena, "time unknown");
+	char *end = words_time(arena, death);
 	char *span = words_duration(arena, before < 0 ? 0 : before);
 	char *who = words_sender(arena, &event->sender);
 
-	if (!name || !at || !span || !who) {
+	if (!name || !at || !end || !span || !who) {
 		page->failed = true;
 		return;
 	}
+	// The day is in the head of the report.
+	size_t day = strcspn(end, " ") + 1;
+	if (!strncmp(at, end, day))
+		at += day;
 	page_line(page);
 	page_add(page, STYLE_PLAIN, "  %s", at);
+	if (before >= 0)
+		page_add(page, STYLE_LABEL, "  -%s", span);
 	page_pad(page, 28);
 	page_add(page, STYLE_STRONG, "%s", name);
 	if (event->count > 1)
 		page_add(page, STYLE_PLAIN, " x %" PRIu64, event->count);
-	page_add(page, STYLE_PLAIN, ", ");
-	page_words(page, STYLE_PLAIN, 28, "%s, from %s%s%s%s", dispositions[event->disposition], who,
-		   before >= 0 ? "; " : "", before >= 0 ? span : "", before >= 0 ? " before the end" : "");
+	page_words(page, STYLE_PLAIN, 28, ", %s, from %s", dispositions[event->disposition], who);
 }
 
 static void section_earlier(struct page *page, const struct findings *findings)

@@ -288,7 +288,7 @@ static void print_stack(struct page *page, const struct stack *stack, size_t max
 		if (width <= FUNCTION_COLUMNS && width > column)
 			column = width;
 	}
-	column += 11;
+	column += 13;
 	for (size_t i = 0; i < items.n; i++) {
 		const struct item *item = &items.v[i];
 
@@ -335,8 +335,11 @@ char *stacks_thread_name(struct arena *arena, const struct thread_findings *thre
 {
 	const char *name = thread->thread->name, *python = thread->python_name;
 
+	// Python hands a thread's name on to the kernel, which keeps 15 bytes of it.
+	if (python && !strncmp(python, name, strlen(name)))
+		name = "";
 	return arena_printf(arena, "%d%s%s%s%s", (int)thread->thread->tid, *name ? " " : "", name,
-			    python ? " / " : "", python ? python : "");
+			    python ? (*name ? " / " : " ") : "", python ? python : "");
 }
 
 // Threads that are at the same place, so that one stack speaks for all.
@@ -494,9 +497,10 @@ static void print_group_head(struct page *page, const struct group *group)
 	}
 	_cleanup_(buf_deinit) struct buf names = {};
 	for (size_t i = 0; i < group->threads.n && i < GROUP_NAMES_MAX; i++) {
-		char *name = stacks_thread_name(&page->arena, group->threads.v[i]);
-		buf_printf(&names, "%s%s", i ? ", " : "", name ? name : "");
-		page->failed |= !name;
+		const struct thread_findings *thread = group->threads.v[i];
+		const char *name = thread->python_name ? thread->python_name : thread->thread->name;
+		buf_printf(&names, "%s%d%s%s", i ? ", " : "", (int)thread->thread->tid, *name ? " " : "",
+			   name);
 	}
 	if (group->threads.n > GROUP_NAMES_MAX)
 		buf_printf(&names, " and %zu more", group->threads.n - GROUP_NAMES_MAX);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "render.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,10 +11,13 @@
 #include "text.h"
 
 #define LINES_MAX    25
-#define FRAMES_MAX   9
+#define FRAMES_MAX   8
 #define EVIDENCE_MAX 3
 #define NATIVE_FIRST 2 // native frames that may stand among the Python ones
 #define LABEL_WIDTH  14
+
+#define NAME_COLUMNS	 24 // of a function
+#define NAME_MAX_COLUMNS 36
 
 // One line, whatever its text: what does not fit is left to the report.
 static void line_of(struct page *page, const char *label, const char *text)
@@ -31,38 +35,57 @@ static void add_frame(struct page *page, const struct frame *frame, bool first)
 {
 	struct arena *arena = &page->arena;
 	char *function = frame_function(arena, frame);
-	char *name = function ? page_elide(arena, function, 36) : NULL;
-	char *place = name ? frame_place(arena, frame, true) : NULL;
-	// The end of a path says which file it is.
-	char *fitting = place ? page_elide_head(arena, place,
-						PAGE_WIDTH - LABEL_WIDTH - page_columns(name) - 2)
-			      : NULL;
+	char *name = function ? page_elide(arena, function, NAME_MAX_COLUMNS) : NULL;
+	char *place = frame_place(arena, frame, true);
 
-	if (!fitting) {
+	if (!name || !place) {
 		page->failed = true;
 		return;
 	}
+	size_t width = page_columns(name) < NAME_COLUMNS ? NAME_COLUMNS : page_columns(name);
+	// The end of a path says which file it is.
+	char *fitting = page_elide_head(arena, place, PAGE_WIDTH - LABEL_WIDTH - width - 2);
 	page_line(page);
 	page_add(page, STYLE_LABEL, "  %s", first ? "where" : "");
 	page_pad(page, LABEL_WIDTH);
-	page_add(page, frame->kind == FRAME_PYTHON ? STYLE_STRONG : STYLE_FAINT, "%s  %s", name, fitting);
+	page_add(page, frame->kind == FRAME_PYTHON ? STYLE_STRONG : STYLE_FAINT, "%s", name);
+	page_pad(page, LABEL_WIDTH + width + 2);
+	page_add(page, frame->kind == FRAME_PYTHON ? STYLE_STRONG : STYLE_FAINT, "%s",
+		 fitting ? fitting : "");
+	page->failed |= !fitting;
+}
+
+// The stack that says most about the end; NULL when none does.
+static const struct stack *telling_stack(const struct findings *findings)
+{
+	const struct thread_findings *thread = report_thread(findings);
+
+	if (thread && thread->python.frames.n)
+		return &thread->merged;
+	if (findings->python.exception)
+		return &findings->python.exception->traceback;
+	// After an orderly exit the C stack is the interpreter's way out, which says nothing.
+	return thread && findings->snapshot->death.kind != DEATH_EXIT ? &thread->merged : NULL;
 }
 
 static void add_frames(struct page *page, const struct findings *findings)
 {
-	const struct thread_findings *thread = report_thread(findings);
-	size_t shown = 0, native = 0;
+	const struct stack *stack = telling_stack(findings);
+	_cleanup_(frame_set_deinit) struct frame_set set = {};
+	size_t shown = 0, native = 0, python = 0;
 
-	if (!thread)
-		return;
-	bool python = thread->python.frames.n;
-	// After an orderly exit the C stack is the interpreter's way out, which says nothing.
-	if (!python && findings->snapshot->death.kind == DEATH_EXIT)
-		return;
-	for (size_t i = 0; i < thread->merged.frames.n && shown < FRAMES_MAX; i++) {
-		const struct frame *frame = &thread->merged.frames.v[i];
+	for (size_t i = 0; stack && i < stack->frames.n; i++)
+		python += stack->frames.v[i].kind == FRAME_PYTHON;
+	for (size_t i = 0; stack && i < stack->frames.n && shown < FRAMES_MAX; i++) {
+		const struct frame *frame = &stack->frames.v[i];
 
 		if (python && frame->kind == FRAME_NATIVE && native++ >= NATIVE_FIRST)
+			continue;
+		// A recursion takes one round here.
+		size_t known = set.frames.n, number = frame_set_add(&set, frame);
+		if (number == SIZE_MAX)
+			page->failed = true;
+		if (number != known)
 			continue;
 		add_frame(page, frame, !shown);
 		shown++;

@@ -12,7 +12,7 @@
 #include "words.h"
 
 #define FDS_MAX	      40
-#define LOG_LINES_MAX 60 // of one file; the JSON has them all
+#define LOG_LINES_MAX 10000 // of one file; what --lines can ask for at most
 #define LOGS_MAX      16
 #define MODULES_MAX   24
 #define SAMPLES_MAX   12
@@ -50,6 +50,24 @@ static int fd_rank(const struct fd *fd, int written)
 	return strncmp(fd->target, "pipe:", 5) ? 5 : 4;
 }
 
+// "tcp" for "inet stream", as ss(8) and people say
+static char *socket_kind(struct arena *arena, const struct socket *socket)
+{
+	static const char *const names[][3] = {
+		{ "inet", "stream", "tcp" },
+		{ "inet6", "stream", "tcp6" },
+		{ "inet", "dgram", "udp" },
+		{ "inet6", "dgram", "udp6" },
+	};
+	const char *family = socket->family ? socket->family : "socket";
+
+	for (size_t i = 0; socket->type && i < ARRAY_SIZE(names); i++)
+		if (!strcmp(family, names[i][0]) && !strcmp(socket->type, names[i][1]))
+			return arena_strdup(arena, names[i][2]);
+	return arena_printf(arena, "%s%s%s", family, socket->type ? " " : "",
+			    socket->type ? socket->type : "");
+}
+
 static void print_fd(struct page *page, const struct fd *fd, int written)
 {
 	const struct socket *socket = &fd->socket;
@@ -62,13 +80,14 @@ static void print_fd(struct page *page, const struct fd *fd, int written)
 		page_words(page, STYLE_PLAIN, 11, "%s", fd->target);
 		return;
 	}
-	page_words(page, STYLE_PLAIN, 11, "%s%s%s %s%s%s%s%s%s", socket->family ? socket->family : "socket",
-		   socket->type ? " " : "", socket->type ? socket->type : "",
+	char *kind = socket_kind(&page->arena, socket);
+	page_words(page, STYLE_PLAIN, 11, "%s %s%s%s%s%s%s", kind ? kind : "",
 		   socket->local ? socket->local
 		   : peer	 ? "?"
 				 : fd->target,
 		   peer ? " -> " : "", peer ? socket->peer : "", socket->state ? " " : "",
 		   socket->state ? socket->state : "", fd->fd == written ? " (being written)" : "");
+	page->failed |= !kind;
 }
 
 static void section_files(struct page *page, const struct findings *findings)
@@ -131,7 +150,7 @@ static void add_limit(struct page *page, const limit_list *list, const struct li
 		int64_t v = i ? limit->hard : limit->soft;
 
 		value[i] = v < 0	  ? arena_strdup(arena, "unlimited")
-			   : words->bytes ? words_size(arena, v)
+			   : words->bytes && v ? words_size(arena, v)
 					  : arena_printf(arena, "%" PRId64, v);
 	}
 	if (used)
@@ -287,7 +306,7 @@ static void section_modules(struct page *page, const struct findings *findings,
 		if (module)
 			wanted[module - snapshot->modules.v] = true;
 	}
-	page_section(page, "modules", PAGE_SHOWN, "Modules on that stack:");
+	page_section(page, "modules", PAGE_SHOWN, "Modules that matter here:");
 	for (size_t i = 0; i < n && shown < MODULES_MAX; i++)
 		if (wanted[i]) {
 			print_module(page, findings, i, false);

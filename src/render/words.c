@@ -116,6 +116,8 @@ char *words_process(struct arena *arena, const struct process_ref *ref)
 
 char *words_user(struct arena *arena, const char *user, uid_t uid)
 {
+	if (uid == (uid_t)-1 && !(user && *user))
+		return arena_strdup(arena, "user unknown");
 	if (user && *user)
 		return arena_printf(arena, "user %s (%u)", user, (unsigned)uid);
 	return arena_printf(arena, "uid %u", (unsigned)uid);
@@ -148,12 +150,10 @@ char *words_sender(struct arena *arena, const struct sender *sender)
 		return arena_strdup(arena, "an unknown sender");
 	}
 	char *who = words_process(arena, &sender->process);
-	char *user = sender->process.uid != (uid_t)-1 || sender->user
-			     ? words_user(arena, sender->user, sender->process.uid)
-			     : NULL;
-	if (!who)
+	char *user = words_user(arena, sender->user, sender->process.uid);
+	if (!who || !user)
 		return NULL;
-	return arena_printf(arena, "%s%s%s%s%s%s%s", who, user ? ", " : "", user ? user : "",
+	return arena_printf(arena, "%s, %s%s%s%s%s", who, user,
 			    relations[sender->relation],
 			    sender->kind == SENDER_OUTSIDE ? ", outside of its pid namespace" : "",
 			    sender->gone ? ", gone since" : "",
@@ -171,7 +171,7 @@ char *words_death(struct arena *arena, const struct death *death)
 {
 	switch (death->kind) {
 	case DEATH_EXIT:
-		return arena_printf(arena, "exit with status %d", death->exit_code);
+		return arena_printf(arena, "exit status %d", death->exit_code);
 	case DEATH_SIGNAL: {
 		char *name = words_signal(arena, death->signo);
 		const char *code = death->info.signo == death->signo
@@ -184,7 +184,7 @@ char *words_death(struct arena *arena, const struct death *death)
 			    : NULL;
 	}
 	case DEATH_SNAPSHOT:
-		return arena_strdup(arena, "snapshot: it lives on");
+		return arena_strdup(arena, "it lives on");
 	case DEATH_UNKNOWN:
 		break;
 	}

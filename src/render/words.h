@@ -41,7 +41,7 @@ char *words_sender(struct arena *arena, const struct sender *sender) __attribute
 /* "SIGPIPE", also for a number that has no name. */
 char *words_signal(struct arena *arena, int signo) __attribute__((warn_unused_result));
 
-/* "exited with status 3", "SIGSEGV (11), SEGV_MAPERR"; what ended it. */
+/* "exit status 3", "SIGSEGV (11), SEGV_MAPERR"; what ended it. */
 char *words_death(struct arena *arena, const struct death *death) __attribute__((warn_unused_result));
 
 /* "sleeping" for 'S'; "" when unknown. */
