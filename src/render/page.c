@@ -268,6 +268,19 @@ void page_bullet(struct page *page, enum style style, const char *fmt, ...)
 		add_words(page, style, 4, text);
 }
 
+// Where a line of at most WIDTH columns that starts at AT ends: behind a space if one is near.
+static const char *line_break(const char *at, const char *end, size_t width)
+{
+	const char *last = skip_columns(at, width);
+
+	if (last >= end)
+		return end;
+	for (const char *p = last; p > at + width / 2; p--)
+		if (p[-1] == ' ')
+			return p;
+	return last;
+}
+
 void page_quote(struct page *page, const char *text)
 {
 	_cleanup_(buf_deinit) struct buf clean = {};
@@ -291,14 +304,11 @@ void page_quote(struct page *page, const char *text)
 	page_line(page);
 	page_add(page, STYLE_FAINT, "  | ");
 	while (at < end) {
-		const char *next = skip_columns(at, width);
-		if (next > end)
-			next = end;
+		const char *next = line_break(at, end, at == line ? width : width - 2);
+
 		if (at != line) {
 			page_line(page);
 			page_add(page, STYLE_FAINT, "  +   ");
-			if (skip_columns(at, width - 2) < next)
-				next = skip_columns(at, width - 2);
 		}
 		add_clean(page, STYLE_PLAIN, at, (size_t)(next - at));
 		at = next;

@@ -13,6 +13,7 @@
 #include "words.h"
 
 #define PERIOD_MAX	  32  // frames of one round of a recursion that is still recognised
+#define FOLD_MIN	  4   // frames that folding leaves out at least
 #define FUNCTION_COLUMNS  32  // of the column of functions; a longer one pushes its place aside
 #define FUNCTION_MAX	  72  // columns of a function's name
 #define GROUP_STACKS_MAX  48  // groups of threads with a stack; more have one line each
@@ -144,10 +145,12 @@ static bool fold(struct arena *arena, const size_t *numbers, size_t n, item_list
 
 		for (period = 1; period <= PERIOD_MAX; period++) {
 			times = repeats(numbers, n, at, period);
-			if (times >= 2)
+			// A few lines saved are not worth a puzzle.
+			if (times >= 2 && period * times >= FOLD_MIN)
 				break;
+			times = 0;
 		}
-		size_t shown = times >= 2 ? period : 1;
+		size_t shown = times ? period : 1;
 		for (size_t i = 0; i < shown; i++) {
 			struct item *item = LIST_ADD(arena, ret);
 			if (!item)
@@ -155,7 +158,7 @@ static bool fold(struct arena *arena, const size_t *numbers, size_t n, item_list
 			item->frame = at + i;
 		}
 		at += shown;
-		if (times < 2)
+		if (!times)
 			continue;
 		struct item *item = LIST_ADD(arena, ret);
 		if (!item)
@@ -223,7 +226,7 @@ static void print_frame(struct page *page, const struct frame *frame, size_t num
 	}
 	page_line(page);
 	page_add(page, STYLE_LABEL, "  %4zu %s", number, python ? "py  " : "    ");
-	size_t start = 2 + page_columns(function) + 9;
+	size_t start = page_columns(function) + 13;
 	if (start < column)
 		start = column;
 	if (start + page_columns(place) > PAGE_WIDTH) {
@@ -238,37 +241,33 @@ static void print_frame(struct page *page, const struct frame *frame, size_t num
 			return;
 		}
 	}
+	// A wide place is still better on its function's line than under it.
+	size_t close = page_columns(function) + 13;
 	page_add(page, style, "%s", function);
-	if (start + page_columns(place) > PAGE_WIDTH) {
+	if (start + page_columns(place) <= PAGE_WIDTH) {
+		page_pad(page, column);
+	} else if (close + page_columns(place) <= PAGE_WIDTH) {
+		page_pad(page, close);
+	} else {
 		page_line(page);
 		page_pad(page, 13);
-	} else {
-		page_pad(page, column);
 	}
 	page_words(page, style, 13, "%s", place);
 }
 
-static void print_stack(struct page *page, const struct stack *stack, size_t max, bool python_only,
+static void print_stack(struct page *page, const struct stack *stack, size_t max,
 			struct prefixes *prefixes)
 {
 	_cleanup_(arena_deinit) struct arena arena = {};
 	_cleanup_(frame_set_deinit) struct frame_set set = {};
-	size_t n = 0, column = 0;
+	size_t n = stack->frames.n, column = 0;
 	item_list items = {};
 
-	size_t *numbers = arena_alloc(&arena, (stack->frames.n + 1) * sizeof(*numbers));
-	size_t *index = arena_alloc(&arena, (stack->frames.n + 1) * sizeof(*index));
-	if (!numbers || !index) {
-		page->failed = true;
-		return;
-	}
-	for (size_t i = 0; i < stack->frames.n; i++) {
-		if (python_only && stack->frames.v[i].kind != FRAME_PYTHON)
-			continue;
-		numbers[n] = frame_set_add(&set, &stack->frames.v[i]);
-		if (numbers[n] == SIZE_MAX)
-			page->failed = true;
-		index[n++] = i;
+	size_t *numbers = arena_alloc(&arena, (n + 1) * sizeof(*numbers));
+	page->failed |= !numbers;
+	for (size_t i = 0; numbers && i < n; i++) {
+		numbers[i] = frame_set_add(&set, &stack->frames.v[i]);
+		page->failed |= numbers[i] == SIZE_MAX;
 	}
 	if (page->failed || !fold(&arena, numbers, n, &items)) {
 		page->failed = true;
@@ -283,7 +282,7 @@ static void print_stack(struct page *page, const struct stack *stack, size_t max
 	for (size_t i = 0; i < items.n; i++) {
 		if (items.v[i].times || (i >= head && i < items.n - tail))
 			continue;
-		char *function = frame_function(&arena, &stack->frames.v[index[items.v[i].frame]]);
+		char *function = frame_function(&arena, &stack->frames.v[items.v[i].frame]);
 		size_t width = function ? page_columns(function) : 0;
 		if (width <= FUNCTION_COLUMNS && width > column)
 			column = width;
@@ -310,8 +309,7 @@ static void print_stack(struct page *page, const struct stack *stack, size_t max
 					 item->times);
 			continue;
 		}
-		print_frame(page, &stack->frames.v[index[item->frame]], index[item->frame], column,
-			    prefixes);
+		print_frame(page, &stack->frames.v[item->frame], item->frame, column, prefixes);
 	}
 	if (stack->gap) {
 		page_line(page);
@@ -319,15 +317,15 @@ static void print_stack(struct page *page, const struct stack *stack, size_t max
 		page_words(page, STYLE_LABEL, 8, "%s: %s)", n ? "the stack ends here" : "no stack", stack->gap);
 	} else if (!n) {
 		page_line(page);
-		page_add(page, STYLE_LABEL, "       (no %sframes)", python_only ? "Python " : "");
+		page_add(page, STYLE_LABEL, "       (no frames)");
 	}
 }
 
-void stacks_print(struct page *page, const struct stack *stack, size_t max, bool python_only)
+void stacks_print(struct page *page, const struct stack *stack, size_t max)
 {
 	struct prefixes prefixes = {};
 
-	print_stack(page, stack, max, python_only, &prefixes);
+	print_stack(page, stack, max, &prefixes);
 	print_prefixes(page, &prefixes);
 }
 
@@ -345,7 +343,8 @@ char *stacks_thread_name(struct arena *arena, const struct thread_findings *thre
 // Threads that are at the same place, so that one stack speaks for all.
 struct group {
 	const struct thread_findings *first;
-	size_t *numbers, n; // of the frames
+	const struct stack *stack; // what is compared and shown
+	size_t *numbers, n;	   // of its frames
 	int rank;
 	LIST(const struct thread_findings *) threads;
 };
@@ -355,6 +354,7 @@ static int compare_groups(const void *va, const void *vb)
 	const struct group *a = va, *b = vb;
 	int ret = COMPARE(a->n, b->n);
 
+	ret = ret ? ret : COMPARE(a->rank, b->rank);
 	ret = ret ? ret : compare_text(a->first->syscall, b->first->syscall);
 	ret = ret ? ret : COMPARE(a->first->thread->state, b->first->thread->state);
 	ret = ret ? ret : COMPARE(a->first->holds_gil, b->first->holds_gil);
@@ -400,13 +400,15 @@ static bool idle_worker(const struct thread_findings *thread)
 	return false;
 }
 
-// The order in which threads are interesting; 4 is idle.
+#define RANK_IDLE 4
+
+// The order in which threads are interesting.
 static int thread_rank(const struct thread_findings *thread)
 {
 	if (thread->holds_gil)
 		return 0;
 	if (idle_worker(thread))
-		return 4;
+		return RANK_IDLE;
 	if (waits(thread->syscall))
 		return thread->has_python ? 2 : 3;
 	return 1;
@@ -436,14 +438,17 @@ static void groups_deinit(struct groups *groups)
 
 static bool groups_add(struct groups *groups, const struct thread_findings *thread)
 {
-	const struct stack *stack = &thread->merged;
 	struct group *group = arena_alloc(&groups->arena, sizeof(*group));
 
 	if (!group)
 		return false;
 	group->first = thread;
-	group->n = stack->frames.n;
 	group->rank = thread_rank(thread);
+	// Of idle workers the C frames say only how Python waits.
+	group->stack = group->rank == RANK_IDLE && thread->python.frames.n ? &thread->python
+									   : &thread->merged;
+	const struct stack *stack = group->stack;
+	group->n = stack->frames.n;
 	group->numbers = arena_alloc(&groups->arena, (group->n + 1) * sizeof(*group->numbers));
 	if (!group->numbers)
 		return false;
@@ -531,7 +536,7 @@ void stacks_print_threads(struct page *page, const struct findings *findings,
 		qsort(groups.v.v, groups.v.n, sizeof(*groups.v.v), compare_ranks);
 	for (size_t i = 0; i < groups.v.n; i++) {
 		const struct group *group = groups.v.v[i];
-		bool idle = group->rank == 4;
+		bool idle = group->rank == RANK_IDLE;
 
 		if (i >= GROUP_LINES_MAX) {
 			left_out += group->threads.n;
@@ -541,8 +546,8 @@ void stacks_print_threads(struct page *page, const struct findings *findings,
 			page_line(page);
 		print_group_head(page, group);
 		if (i < GROUP_STACKS_MAX)
-			print_stack(page, &group->first->merged, idle ? IDLE_FRAMES_MAX : GROUP_FRAMES_MAX,
-				    idle && group->first->python.frames.n, &prefixes);
+			print_stack(page, group->stack, idle ? IDLE_FRAMES_MAX : GROUP_FRAMES_MAX,
+				    &prefixes);
 	}
 	if (left_out) {
 		page_line(page);

@@ -29,9 +29,9 @@ char *frame_place(struct arena *arena, const struct frame *frame, bool brief)
 
 /*
  * STACK as lines of PAGE, innermost first and numbered, recursion folded, at most about MAX
- * lines: what is left out is counted in a line of its own. PYTHON_ONLY leaves out native frames.
+ * lines: what is left out is counted in a line of its own.
  */
-void stacks_print(struct page *page, const struct stack *stack, size_t max, bool python_only);
+void stacks_print(struct page *page, const struct stack *stack, size_t max);
 
 /* Every thread but SKIP (may be NULL) as lines of PAGE: equal stacks once, idle pools last. */
 void stacks_print_threads(struct page *page, const struct findings *findings,

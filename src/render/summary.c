@@ -79,7 +79,7 @@ static void add_frames(struct page *page, const struct findings *findings)
 	for (size_t i = 0; stack && i < stack->frames.n && shown < FRAMES_MAX; i++) {
 		const struct frame *frame = &stack->frames.v[i];
 
-		if (python && frame->kind == FRAME_NATIVE && native++ >= NATIVE_FIRST)
+		if (python && frame->kind == FRAME_NATIVE && (native++ >= NATIVE_FIRST || !frame->function))
 			continue;
 		// A recursion takes one round here.
 		size_t known = set.frames.n, number = frame_set_add(&set, frame);

@@ -203,7 +203,8 @@ static void add_signals(struct page *page, const char *label, uint64_t set)
 	_cleanup_(buf_deinit) struct buf text = {};
 
 	for (int signo = 1; signo <= 64; signo++)
-		if (in_set(set, signo)) {
+		// 32 and 33 are glibc's own, for cancelling threads and for setuid().
+		if (in_set(set, signo) && signo != 32 && signo != 33) {
 			char *name = words_signal(&page->arena, signo);
 			buf_printf(&text, "%s%s", text.len ? " " : "", name ? name : "");
 			page->failed |= !name;
@@ -368,7 +369,8 @@ static void section_timeline(struct page *page, const struct findings *findings)
 	size_t n = snapshot->timeline.samples.n;
 	size_t lines = n < SAMPLES_MAX ? n : SAMPLES_MAX;
 
-	if (!n)
+	// One sample tells no story.
+	if (n < 2)
 		return;
 	char *trend = words_trend(&page->arena, snapshot);
 	page->failed |= !trend;
@@ -382,7 +384,7 @@ static void section_timeline(struct page *page, const struct findings *findings)
 		 "files", "CPU");
 	// Evenly over the whole time, the first and the last one always.
 	for (size_t i = 0; i < lines; i++)
-		print_sample(page, &snapshot->timeline.samples.v[lines > 1 ? i * (n - 1) / (lines - 1) : 0]);
+		print_sample(page, &snapshot->timeline.samples.v[i * (n - 1) / (lines - 1)]);
 }
 
 void surroundings_print(struct page *page, const struct findings *findings,

@@ -220,7 +220,7 @@ static void test_equal_threads_share_a_stack_and_idle_ones_are_last(void **state
 	(void)state;
 	assert_has(text, "\nThe other 51 threads:\n  Thread 4400 busy, running\n");
 	assert_has(text, "\n  50 threads, all waiting in futex: 4300 ThreadPoolExecutor-0_0, 4301\n");
-	assert_has(text, " and 44 more\n     1 py  _worker ");
+	assert_has(text, " and 44 more\n     0 py  _worker ");
 	assert_has(text, "\n  sent by     pid 812 timeout, user root (0), its ancestor\n");
 	assert_has(text, "\n  (3 older ones are left out here)\n  04:13:55.123Z  -10.0 s    SIGTERM, handled");
 	assert_has(text, "\n  memory grew 66.0 MiB/min for 6 min 30 s\n");
