@@ -3,6 +3,7 @@
 
 #include <capstone/capstone.h>
 #include <ctype.h>
+#include <endian.h>
 #include <string.h>
 
 #include "../buf.h"
@@ -402,6 +403,217 @@ static struct error *a64_decode(csh engine, const cs_insn *insn, const struct re
 	return err;
 }
 
+// capstone 4 knows AVX-512 in part only, and it is what strlen() and its kin are made of today: where
+// a null pointer is handed to libc, the instruction at fault is mostly one of these. Their
+// encoding (EVEX, Intel SDM vol. 2, 2.7) is regular enough to find the operand by itself.
+struct evex {
+	unsigned len;
+	const char *name; /* NULL: not in our table */
+	int base, index;  /* register numbers, -1: none */
+	bool relative;	  /* to the next instruction */
+	unsigned scale, size, step;
+	int64_t disp;
+	bool memory, writes, wide;
+	unsigned map, opcode, pp;
+};
+
+static const struct {
+	uint8_t map, opcode;
+	int8_t wide; /* EVEX.W, -1: either */
+	uint8_t pp;  /* 0: no prefix, 1: 66, 2: F3, 3: F2 */
+	const char *name;
+} evex_names[] = {
+	{ 1, 0x64, -1, 1, "vpcmpgtb" }, { 1, 0x74, -1, 1, "vpcmpeqb" }, { 1, 0x75, -1, 1, "vpcmpeqw" },
+	{ 1, 0x76, 0, 1, "vpcmpeqd" },	{ 1, 0xda, -1, 1, "vpminub" },	{ 1, 0xde, -1, 1, "vpmaxub" },
+	{ 1, 0xef, 0, 1, "vpxord" },	{ 1, 0xef, 1, 1, "vpxorq" },	{ 1, 0x6f, 0, 3, "vmovdqu8" },
+	{ 1, 0x7f, 0, 3, "vmovdqu8" },	{ 1, 0x6f, 1, 3, "vmovdqu16" }, { 1, 0x7f, 1, 3, "vmovdqu16" },
+	{ 1, 0xf8, -1, 1, "vpsubb" },	{ 1, 0xd8, -1, 1, "vpsubusb" }, { 1, 0xeb, 1, 1, "vporq" },
+	{ 2, 0x26, 0, 1, "vptestmb" },	{ 2, 0x26, 1, 1, "vptestmw" },	{ 2, 0x26, 0, 2, "vptestnmb" },
+	{ 2, 0x26, 1, 2, "vptestnmw" }, { 2, 0x27, 0, 1, "vptestmd" },	{ 2, 0x27, 0, 2, "vptestnmd" },
+	{ 2, 0x3a, -1, 1, "vpminuw" },	{ 2, 0x3b, 0, 1, "vpminud" },	{ 2, 0x29, 1, 1, "vpcmpeqq" },
+	{ 3, 0x3e, 0, 1, "vpcmpub" },	{ 3, 0x3e, 1, 1, "vpcmpuw" },	{ 3, 0x3f, 0, 1, "vpcmpb" },
+	{ 3, 0x3f, 1, 1, "vpcmpw" },	{ 3, 0x1e, 0, 1, "vpcmpud" },	{ 3, 0x1f, 0, 1, "vpcmpd" },
+	{ 1, 0x90, -1, 0, "kmov" },	{ 1, 0x92, -1, 3, "kmov" },	{ 1, 0x93, -1, 3, "kmov" },
+	{ 1, 0x98, -1, 0, "kortest" },	{ 1, 0x98, -1, 1, "kortest" },	{ 1, 0x99, -1, 0, "ktest" },
+	{ 3, 0x25, 0, 1, "vpternlogd" }, { 3, 0x25, 1, 1, "vpternlogq" },
+};
+
+static const char *const x86_numbers[] = {
+	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
+};
+
+static bool evex_writes(unsigned map, unsigned opcode)
+{
+	static const uint8_t stores[] = { 0x11, 0x13, 0x17, 0x29, 0x2b, 0x7e, 0x7f, 0xd6, 0xe7 };
+
+	return map == 1 && memchr(stores, (int)opcode, sizeof(stores));
+}
+
+// The prefix: how long it is (0: it is none), and what it says of the rest. VEX is read too, for the
+// few instructions on mask registers that capstone does not know either.
+static size_t evex_prefix(const uint8_t *code, size_t len, struct evex *e, bool *x, bool *b)
+{
+	if (len < 6)
+		return 0;
+	if (code[0] == 0x62 && !(code[1] & 0x08) && code[2] & 0x04) {
+		bool broadcast = code[3] & 0x10;
+
+		e->map = code[1] & 7;
+		e->wide = code[2] >> 7;
+		e->pp = code[2] & 3;
+		if ((code[3] >> 5 & 3) == 3)
+			return 0;
+		e->size = broadcast ? (e->wide ? 8 : 4) : 16u << (code[3] >> 5 & 3);
+		e->step = e->size;
+		*x = !(code[1] & 0x40);
+		*b = !(code[1] & 0x20);
+		return 4;
+	}
+	if (code[0] != 0xc4 && code[0] != 0xc5)
+		return 0;
+	bool three = code[0] == 0xc4;
+	uint8_t last = code[three ? 2 : 1];
+	e->map = three ? code[1] & 0x1f : 1;
+	e->wide = three && last & 0x80;
+	e->pp = last & 3;
+	e->size = last & 4 ? 32 : 16;
+	e->step = 1;
+	*x = three && !(code[1] & 0x40);
+	*b = three && !(code[1] & 0x20);
+	return three ? 3 : 2;
+}
+
+static bool evex_parse(const uint8_t *code, size_t len, struct evex *ret)
+{
+	struct evex e = { .base = -1, .index = -1, .scale = 1 };
+	bool x = false, b = false;
+	size_t at = evex_prefix(code, len, &e, &x, &b);
+
+	if (!at || !e.map || e.map > 3)
+		return false;
+	e.opcode = code[at++];
+	uint8_t modrm = code[at++];
+	unsigned mod = modrm >> 6, rm = modrm & 7;
+	e.memory = mod != 3;
+	e.writes = evex_writes(e.map, e.opcode);
+	unsigned disp_len = mod == 1 ? 1 : mod == 2 ? 4 : 0;
+	if (e.memory && rm == 4) {
+		if (len <= at)
+			return false;
+		uint8_t sib = code[at++];
+		int index = (sib >> 3 & 7) | (x ? 8 : 0);
+
+		e.scale = 1u << (sib >> 6);
+		e.index = index == 4 ? -1 : index;
+		e.base = (sib & 7) | (b ? 8 : 0);
+		if ((sib & 7) == 5 && mod == 0) {
+			e.base = -1;
+			disp_len = 4;
+		}
+	} else if (e.memory && rm == 5 && mod == 0) {
+		e.relative = true;
+		disp_len = 4;
+	} else if (e.memory) {
+		e.base = (int)rm | (b ? 8 : 0);
+	}
+	bool immediate = e.map == 3 || (e.map == 1 && ((e.opcode >= 0x70 && e.opcode <= 0x73) ||
+						       e.opcode == 0xc2 ||
+						       (e.opcode >= 0xc4 && e.opcode <= 0xc6)));
+	if (len < at + disp_len + immediate)
+		return false;
+	if (disp_len == 1) {
+		// EVEX counts it in operands.
+		e.disp = (int8_t)code[at] * (int64_t)e.step;
+	} else if (disp_len == 4) {
+		int32_t disp;
+
+		memcpy(&disp, code + at, sizeof(disp));
+		e.disp = (int32_t)le32toh((uint32_t)disp);
+	}
+	e.len = (unsigned)(at + disp_len + immediate);
+	for (size_t i = 0; i < ARRAY_SIZE(evex_names); i++)
+		if (evex_names[i].map == e.map && evex_names[i].opcode == e.opcode &&
+		    evex_names[i].pp == e.pp &&
+		    (evex_names[i].wide < 0 || evex_names[i].wide == e.wide))
+			e.name = evex_names[i].name;
+	*ret = e;
+	return true;
+}
+
+// "[rdi + 0x20]"
+static void evex_operand_text(const struct evex *e, struct buf *buf)
+{
+	uint64_t step = (uint64_t)(e->disp < 0 ? -e->disp : e->disp);
+
+	buf_addstr(buf, "[");
+	if (e->relative || e->base >= 0)
+		buf_addstr(buf, e->relative ? "rip" : x86_numbers[e->base]);
+	if (e->index >= 0)
+		buf_printf(buf, "%s%s*%u", e->base >= 0 ? " + " : "", x86_numbers[e->index],
+			   e->scale);
+	if (e->disp || (e->base < 0 && e->index < 0 && !e->relative))
+		buf_printf(buf, " %c 0x%llx", e->disp < 0 ? '-' : '+', (unsigned long long)step);
+	buf_addstr(buf, "]");
+}
+
+static void evex_text(const struct evex *e, struct buf *buf)
+{
+	if (e->name)
+		buf_addstr(buf, e->name);
+	else
+		buf_printf(buf, "(vector instruction %u.%02x)", e->map, e->opcode);
+	if (e->memory) {
+		buf_printf(buf, " %s ptr ", e->size == 64   ? "zmmword"
+					    : e->size == 32 ? "ymmword"
+					    : e->size == 16 ? "xmmword"
+					    : e->size == 8  ? "qword"
+							    : "dword");
+		evex_operand_text(e, buf);
+	}
+}
+
+static struct error *evex_decode(const struct evex *e, const struct regs *regs, taddr pc,
+				 struct arena *arena, struct decoded *ret)
+{
+	_cleanup_(buf_deinit) struct buf buf = {};
+	struct operand op = { .known = true, .size = e->size, .address = (uint64_t)e->disp,
+			      .access = e->writes ? ACCESS_WRITE : ACCESS_READ };
+	unsigned n = 0;
+	uint64_t v;
+
+	evex_text(e, &buf);
+	buf_add(&buf, "", 1);
+	if (buf.failed)
+		return error_nomem();
+	ret->text = arena_strdup(arena, (char *)buf.data);
+	if (!ret->text)
+		return error_nomem();
+	ret->len = e->len;
+	if (!e->memory)
+		return NULL;
+	buf.len = 0;
+	evex_operand_text(e, &buf);
+	if (e->relative) {
+		put_register(&buf, &n, "rip", pc + e->len);
+		op.address += pc + e->len;
+	}
+	for (int i = 0; i < 2; i++) {
+		int number = i ? e->index : e->base;
+
+		if (number < 0)
+			continue;
+		if (!register_value(regs, x86_numbers[number], &v)) {
+			op.known = false;
+			continue;
+		}
+		op.registers[op.n_registers++] = v;
+		put_register(&buf, &n, x86_numbers[number], v);
+		op.address += v * (i ? e->scale : 1);
+	}
+	return finish_operand(&buf, arena, &op, ret);
+}
+
 static struct error *text_of(const cs_insn *insn, struct arena *arena, char **ret)
 {
 	*ret = arena_printf(arena, "%s%s%s", insn->mnemonic, *insn->op_str ? " " : "", insn->op_str);
@@ -434,6 +646,11 @@ struct error *decode(const struct regs *regs, const struct mem *mem, taddr pc, s
 		cs_free(insn, n);
 	}
 	cs_close(&engine);
+	struct evex evex;
+	if (!err && !n && regs->arch->id == ARCH_X86_64 && evex_parse(code, len, &evex)) {
+		err = evex_decode(&evex, regs, pc, arena, &decoded);
+		n = 1;
+	}
 	if (err || !n)
 		return err;
 	*ret = decoded;
@@ -441,20 +658,37 @@ struct error *decode(const struct regs *regs, const struct mem *mem, taddr pc, s
 	return NULL;
 }
 
-// Where the instruction begins that is the COUNT-th before PC, when CODE, LEN bytes up to PC, is
-// decoded from FROM on; false when that does not lead to PC.
-static bool leads_to(csh engine, const uint8_t *code, size_t len, size_t from, size_t count,
-		     size_t *ret)
+// Step over the instruction at *P. INSN has it, or EVEX where capstone does not know it; false for
+// neither.
+static bool step(csh engine, const struct arch *arch, const uint8_t **p, size_t *left,
+		 uint64_t *address, cs_insn *insn, struct evex *evex)
 {
-	size_t begin[AROUND] = {}, n = 0, at = from;
+	*evex = (struct evex){};
+	if (cs_disasm_iter(engine, p, left, address, insn))
+		return true;
+	if (arch->id != ARCH_X86_64 || !evex_parse(*p, *left, evex))
+		return false;
+	*p += evex->len;
+	*left -= evex->len;
+	*address += evex->len;
+	return true;
+}
+
+// Where the instruction begins that is the COUNT-th before PC, when CODE, LEN bytes up to PC, is
+// decoded from its first byte on; false when that does not lead to PC.
+static bool leads_to(csh engine, const struct arch *arch, const uint8_t *code, size_t len,
+		     size_t count, size_t *ret)
+{
+	size_t begin[AROUND] = {}, n = 0, at = 0;
 	cs_insn *insn = cs_malloc(engine);
-	const uint8_t *p = code + from;
-	size_t left = len - from;
+	const uint8_t *p = code;
+	size_t left = len;
 	uint64_t address = 0;
+	struct evex evex;
 
 	if (!insn)
 		return false;
-	while (left && cs_disasm_iter(engine, &p, &left, &address, insn)) {
+	while (left && step(engine, arch, &p, &left, &address, insn, &evex)) {
 		begin[n++ % AROUND] = at;
 		at = len - left;
 	}
@@ -467,6 +701,7 @@ static bool leads_to(csh engine, const uint8_t *code, size_t len, size_t from, s
 	return true;
 }
 
+// Read into CODE what leads to PC: LEN_RET bytes, of which those from the returned one on are shown.
 static size_t find_lead(csh engine, const struct arch *arch, const struct mem *mem, taddr pc,
 			taddr start, uint8_t *code, size_t *len_ret)
 {
@@ -482,7 +717,7 @@ static size_t find_lead(csh engine, const struct arch *arch, const struct mem *m
 	if (start && start < pc && pc - start <= LONGEST_LEAD) {
 		len = (size_t)(pc - start);
 		if (mem_read_some(mem, start, code, len) == len &&
-		    leads_to(engine, code, len, 0, AROUND, &from)) {
+		    leads_to(engine, arch, code, len, AROUND, &from)) {
 			*len_ret = len;
 			return from;
 		}
@@ -493,7 +728,7 @@ static size_t find_lead(csh engine, const struct arch *arch, const struct mem *m
 		if (pc < len || (start && start < pc && pc - len < start) ||
 		    mem_read_some(mem, pc - len, code, len) != len)
 			continue;
-		if (leads_to(engine, code, len, 0, AROUND, &from)) {
+		if (leads_to(engine, arch, code, len, AROUND, &from)) {
 			*len_ret = len;
 			return from;
 		}
@@ -501,47 +736,64 @@ static size_t find_lead(csh engine, const struct arch *arch, const struct mem *m
 	return 0;
 }
 
-static struct error *add_instruction(const cs_insn *insn, taddr pc, struct arena *arena,
-				     struct fault *ret)
+static struct error *add_instruction(const uint8_t *bytes, size_t len, taddr at, taddr pc,
+				     const cs_insn *insn, const struct evex *evex,
+				     struct arena *arena, struct fault *ret)
 {
 	char hex[2 * MAX_INSN + 1] = "";
 	struct instruction *i = LIST_ADD(arena, &ret->disassembly);
 
 	if (!i)
 		return error_nomem();
-	for (unsigned k = 0; k < insn->size && k < MAX_INSN; k++) {
-		hex[2 * k] = "0123456789abcdef"[insn->bytes[k] >> 4];
-		hex[2 * k + 1] = "0123456789abcdef"[insn->bytes[k] & 15];
+	for (size_t k = 0; k < len && k < MAX_INSN; k++) {
+		hex[2 * k] = "0123456789abcdef"[bytes[k] >> 4];
+		hex[2 * k + 1] = "0123456789abcdef"[bytes[k] & 15];
 	}
-	i->at = insn->address;
-	i->current = insn->address == pc;
+	i->at = at;
+	i->current = at == pc;
 	i->bytes = arena_strdup(arena, hex);
-	return i->bytes ? text_of(insn, arena, &i->text) : error_nomem();
+	if (!i->bytes)
+		return error_nomem();
+	if (!evex->len)
+		return text_of(insn, arena, &i->text);
+	_cleanup_(buf_deinit) struct buf buf = {};
+	evex_text(evex, &buf);
+	buf_add(&buf, "", 1);
+	i->text = buf.failed ? NULL : arena_strdup(arena, (char *)buf.data);
+	return i->text ? NULL : error_nomem();
 }
 
 struct error *decode_around(const struct arch *arch, const struct mem *mem, taddr pc, taddr start,
 			    struct arena *arena, struct fault *ret)
 {
 	uint8_t code[LONGEST_LEAD + (AROUND + 1) * MAX_INSN];
-	size_t lead_len, after;
-	cs_insn *insns;
+	size_t lead;
 	csh engine;
 
 	struct error *err = open_engine(arch, false, &engine);
 	if (err)
 		return err;
-	size_t from = find_lead(engine, arch, mem, pc, start, code, &lead_len);
-	after = mem_read_some(mem, pc, code + lead_len, (AROUND + 1) * MAX_INSN);
-	size_t n = cs_disasm(engine, code + from, lead_len - from, pc - (lead_len - from), 0, &insns);
-	for (size_t i = n > AROUND ? n - AROUND : 0; i < n && !err; i++)
-		err = add_instruction(&insns[i], pc, arena, ret);
-	if (n)
-		cs_free(insns, n);
-	n = err ? 0 : cs_disasm(engine, code + lead_len, after, pc, AROUND + 1, &insns);
-	for (size_t i = 0; i < n && !err; i++)
-		err = add_instruction(&insns[i], pc, arena, ret);
-	if (n)
-		cs_free(insns, n);
+	size_t from = find_lead(engine, arch, mem, pc, start, code, &lead);
+	size_t len = lead + mem_read_some(mem, pc, code + lead, (AROUND + 1) * MAX_INSN);
+	cs_insn *insn = cs_malloc(engine);
+	if (!insn)
+		err = error_nomem();
+	// What the disassembler does not know ends it, but not before pc.
+	const uint8_t *p = code + from;
+	size_t left = len - from, after = 0;
+	uint64_t address = pc - (lead - from);
+	while (!err && left && after <= AROUND) {
+		const uint8_t *at = p;
+		uint64_t here = address;
+		struct evex evex;
+
+		if (!step(engine, arch, &p, &left, &address, insn, &evex))
+			break;
+		err = add_instruction(at, (size_t)(p - at), here, pc, insn, &evex, arena, ret);
+		after += here >= pc;
+	}
+	if (insn)
+		cs_free(insn, 1);
 	cs_close(&engine);
 	return err;
 }

@@ -77,6 +77,9 @@ static int fault_signal(const struct snapshot *snapshot)
 
 static const struct thread *fault_thread(const struct snapshot *snapshot)
 {
+	// Which one seccomp's kill hit is not always told, but there may be no choice.
+	if (!snapshot->death.tid && snapshot->threads.n == 1)
+		return &snapshot->threads.v[0];
 	return snapshot_thread(snapshot, snapshot->death.tid);
 }
 

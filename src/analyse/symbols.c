@@ -24,6 +24,7 @@
 
 struct entry {
 	uint64_t start, size;
+	uint64_t end; /* start + size; of one without a size, the end of its section */
 	const char *name;
 	unsigned rank; /* the lower the better */
 };
@@ -147,14 +148,25 @@ static int entry_compare(const void *a, const void *b)
 	return -strcmp(x->name, y->name);
 }
 
-static bool is_function(const GElf_Sym *sym, const char *name)
+static bool is_function(Elf *elf, const GElf_Sym *sym, const char *name, uint64_t *end_ret)
 {
 	unsigned type = GELF_ST_TYPE(sym->st_info);
+	GElf_Shdr section;
 
-	if (sym->st_shndx == SHN_UNDEF || sym->st_shndx == SHN_ABS || !sym->st_value || !name || !*name)
+	*end_ret = sym->st_value + sym->st_size;
+	if (sym->st_shndx == SHN_UNDEF || !sym->st_value || !*name || *end_ret < sym->st_value)
 		return false;
-	// Assembly often leaves out the type. $x, $d and the like mark code and data on aarch64.
-	return type == STT_FUNC || type == STT_GNU_IFUNC || (type == STT_NOTYPE && *name != '$');
+	if (sym->st_size && (type == STT_FUNC || type == STT_GNU_IFUNC))
+		return true;
+	// Assembly often leaves out type and size. $x, $d and the like mark code and data on aarch64.
+	if ((type != STT_FUNC && type != STT_NOTYPE) || *name == '$' ||
+	    sym->st_shndx >= SHN_LORESERVE ||
+	    !gelf_getshdr(elf_getscn(elf, sym->st_shndx), &section) ||
+	    !(section.sh_flags & SHF_EXECINSTR))
+		return false;
+	if (!sym->st_size)
+		*end_ret = section.sh_addr + section.sh_size;
+	return true;
 }
 
 static struct error *load_table(struct names_of_module *m, Elf *elf, unsigned type)
@@ -178,9 +190,12 @@ static struct error *load_table(struct names_of_module *m, Elf *elf, unsigned ty
 					   ? elf_strptr(elf, header.sh_link, sym.st_name)
 					   : NULL;
 
-		if (is_function(&sym, name))
+		uint64_t end;
+
+		if (name && is_function(elf, &sym, name, &end))
 			v[used++] = (struct entry){ .start = sym.st_value,
 						    .size = sym.st_size,
+						    .end = end,
 						    .name = name,
 						    .rank = rank_of(&sym, name) };
 	}
@@ -371,11 +386,11 @@ static const struct entry *covering_entry(const struct names_of_module *m, uint6
 	for (size_t i = lo, n = 0; i-- > 0 && n < MAX_LOOK_BACK; n++) {
 		const struct entry *e = &m->entries[i];
 
-		if (address - e->start < e->size)
+		if (e->size && address < e->end)
 			return e;
 		// Hand-written assembly has no sizes; it reaches up to the next symbol. The dynamic
 		// table is no list of everything, so there the next one proves nothing.
-		if (!e->size && m->kind != SYMBOLS_DYNSYM && n == 0)
+		if (!e->size && address < e->end && m->kind != SYMBOLS_DYNSYM && n == 0)
 			return e;
 	}
 	return NULL;

@@ -68,6 +68,12 @@ static const struct fault_case cases[] = {
 	  .operand = "[rsi] with rsi = 0x900000 -> 0x900000" },
 	{ "vector store", ARCH_X86_64, "c5fd7f07", 0, { { "rdi", 0x900000 } }, SEGV, 1, 0x900010,
 	  FAULT_WILD_POINTER, ACCESS_WRITE, .operand = "[rdi] with rdi = 0x900000 -> 0x900000" },
+	// What capstone 4 does not know: strlen() of today.
+	{ "AVX-512", ARCH_X86_64, "62f37d203f0700", 0, { { "rdi", 0 } }, SEGV, 1, 0,
+	  FAULT_NULL_POINTER, ACCESS_READ, .operand = "[rdi] with rdi = 0x0 -> 0x0" },
+	{ "AVX-512, a step in operands", ARCH_X86_64, "62d37d203f44560201", 0,
+	  { { "r14", 0x900000 }, { "rdx", 8 } }, SEGV, 1, 0x900050, FAULT_WILD_POINTER, ACCESS_READ,
+	  .operand = "[r14 + rdx*2 + 0x40] with r14 = 0x900000, rdx = 0x8 -> 0x900050" },
 	{ "into rodata", ARCH_X86_64, "c60078", 0, { { "rax", CONSTANTS + 16 } }, SEGV, 2,
 	  CONSTANTS + 16, FAULT_WRITE_TO_READ_ONLY, ACCESS_WRITE,
 	  .operand = "[rax] with rax = 0x500010 -> 0x500010", .sentence = "/usr/lib/libconst.so" },
