@@ -738,6 +738,24 @@ bool image_symbol(const struct image *image, const char *name, taddr *ret, uint6
 
 enum { IMAGE_UNTRIED, IMAGE_OPEN, IMAGE_MISSING };
 
+// How much of LEN bytes at AT, which the dump does not have, lies before what it has next.
+static size_t until_dump(const struct snapshot *snapshot, taddr at, size_t len)
+{
+	size_t lo = 0, hi = snapshot->memory.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (snapshot->memory.v[mid].at <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo < snapshot->memory.n && snapshot->memory.v[lo].at - at < len)
+		len = (size_t)(snapshot->memory.v[lo].at - at);
+	return len;
+}
+
 static size_t files_read(const struct mem *mem, taddr at, void *ret, size_t len)
 {
 	struct images *images = (struct images *)container_of(mem, struct images, files);
@@ -753,7 +771,8 @@ static size_t files_read(const struct mem *mem, taddr at, void *ret, size_t len)
 		return 0;
 	if (mapping && len > mapping->end - at)
 		len = (size_t)(mapping->end - at);
-	return image_read(image, at, ret, len);
+	// The dump comes first for each byte: code that was patched is there as it was.
+	return image_read(image, at, ret, until_dump(snapshot, at, len));
 }
 
 struct error *images_init(struct images *images, const struct snapshot *snapshot)

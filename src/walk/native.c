@@ -12,7 +12,7 @@
 
 #define NATIVE_MAX_SWITCHES 64		     /* of stacks, downwards */
 #define NATIVE_MAX_FP_STEP  ((taddr)1 << 20) /* bytes of one frame found by its frame pointer */
-#define NATIVE_MAX_SCAN	    ((taddr)64 << 10) /* bytes looked through for one return address */
+#define NATIVE_MAX_SCAN	    ((taddr)16 << 10) /* bytes looked through for one return address */
 #define NATIVE_MAX_SCANS    256		     /* frames of one thread that may be found so */
 #define NATIVE_MAX_READS    (8u << 20) /* of libunwind for one thread: its expressions may loop */
 
@@ -498,15 +498,35 @@ enum step {
 	STEP_NONSENSE,
 };
 
+// Whether the outermost frame would return to the beginning of a function. No call leaves such an
+// address; makecontext() does, at the bottom of the stack that it makes.
+static struct error *begins_function(struct walk *w, bool *ret)
+{
+	_cleanup_(cfi_entry_deinit) struct cfi_entry entry = {};
+	uint16_t machine;
+	bool found = false;
+	struct error *err = NULL;
+
+	if (!w->exact)
+		err = find_entry(w->unwinder, w->regs.pc, &machine, &entry, &found);
+	*ret = !err && found && entry.start == w->regs.pc;
+	return err;
+}
+
 static struct error *step_rules(struct walk *w, enum step *ret)
 {
 	const struct snapshot *snapshot = w->unwinder->images->snapshot;
 	struct frame_regs caller = w->regs;
 	struct rules *rules;
+	bool root = false;
 	taddr cfa, fault;
 	struct error *err = find_rules(w, w->exact ? w->regs.pc : w->regs.pc - 1, &rules);
 
 	*ret = STEP_NO_CFI;
+	if (!err && !rules)
+		err = begins_function(w, &root);
+	if (root)
+		*ret = STEP_ROOT;
 	if (err || !rules)
 		return err;
 	enum rules_result result = rules_apply(rules, &w->unwinder->mem, w->layout->sp, w->pc_mask,
@@ -520,8 +540,12 @@ static struct error *step_rules(struct walk *w, enum step *ret)
 		*ret = STEP_ROOT;
 		return NULL;
 	case RULES_MISSING:
-		w->fault = fault;
-		*ret = fault ? STEP_NO_MEMORY : STEP_NONSENSE;
+		*ret = STEP_NONSENSE;
+		// Memory that was never there is where a spoilt register leads to.
+		if (fault && (!snapshot->mappings.n || snapshot_mapping_at(snapshot, fault))) {
+			w->fault = fault;
+			*ret = STEP_NO_MEMORY;
+		}
 		return NULL;
 	case RULES_BAD:
 		*ret = STEP_NONSENSE;
@@ -582,12 +606,33 @@ static bool aarch64_call_before(const uint8_t *end, size_t n)
 	       (insn & 0xfefff800) == 0xd63f0800;   // BLRAA and its kin
 }
 
-// Whether AT is what a call would have left: executable, and just behind a call.
+// A signal handler returns to code that does nothing but call sigreturn.
+static bool is_trampoline(struct walk *w, taddr at)
+{
+	static const uint8_t x86_64_code[2][9] = {
+		{ 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 }, // mov $15, %rax; syscall
+		{ 0xb8, 15, 0, 0, 0, 0x0f, 0x05 },	       // mov $15, %eax; syscall
+	};
+	static const uint8_t aarch64_code[] = { 0x68, 0x11, 0x80, 0xd2, 1, 0, 0, 0xd4 };
+	uint8_t code[9] = {};
+	size_t n = mem_read_some(&w->unwinder->mem, at, code, sizeof(code));
+
+	if (w->layout->id == ARCH_X86_64)
+		return (n >= 9 && !memcmp(code, x86_64_code[0], 9)) ||
+		       (n >= 7 && !memcmp(code, x86_64_code[1], 7));
+	return n >= sizeof(aarch64_code) && !memcmp(code, aarch64_code, sizeof(aarch64_code));
+}
+
+// Whether AT is what a call, or a signal, would have left to return to.
 static enum call returns_from_call(struct walk *w, taddr at)
 {
 	uint8_t code[8];
 
-	if (at < sizeof(code) || !executable(w->unwinder, at) || !executable(w->unwinder, at - 1))
+	if (at < sizeof(code) || !executable(w->unwinder, at))
+		return CALL_NO;
+	if (is_trampoline(w, at))
+		return CALL_YES;
+	if (!executable(w->unwinder, at - 1))
 		return CALL_NO;
 	for (size_t n = sizeof(code); n >= 2; n--) {
 		if (mem_read_some(&w->unwinder->mem, at - n, code, n) != n)
@@ -616,49 +661,30 @@ static struct error *step_to(struct walk *w, taddr pc, taddr sp, const uint64_t 
 	return accept(w, &caller, sp, false, found_by);
 }
 
-// The signal trampoline of a C library that does not describe it: it is known by its code, and the
-// kernel's frame lies at the stack pointer.
+// The signal trampoline of a C library that does not describe it: the kernel's frame lies at the stack
+// pointer.
 static struct error *step_trampoline(struct walk *w, uint64_t sp, bool *done)
 {
-	static const uint8_t x86_64_code[2][9] = {
-		{ 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 }, // mov $15, %rax; syscall
-		{ 0xb8, 15, 0, 0, 0, 0x0f, 0x05 },	       // mov $15, %eax; syscall
-	};
-	static const uint8_t aarch64_code[] = { 0x68, 0x11, 0x80, 0xd2, 1, 0, 0, 0xd4 };
 	// r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip: the order of the kernel's sigcontext.
 	static const uint8_t x86_64_order[] = { 8, 9, 10, 11, 12, 13, 14, 15, 5,
 						4, 6, 3,  1,  0,  2,  7,  16 };
-	struct unwinder *u = w->unwinder;
-	uint8_t code[9] = {};
+	// Both begin with flags, link and stack of a ucontext. aarch64 has a siginfo of 128 bytes before
+	// it, and a signal mask and the fault address between; then come 31 registers, sp and pc.
+	bool x86_64 = w->layout->id == ARCH_X86_64;
+	size_t at = x86_64 ? 40 : 128 + 176 + 8, n = x86_64 ? sizeof(x86_64_order) : 33;
 	struct frame_regs caller = {};
-	uint64_t v;
+	uint64_t v = 0;
 
 	*done = false;
-	size_t n = mem_read_some(&u->mem, w->regs.pc, code, sizeof(code));
-	if (w->layout->id == ARCH_X86_64) {
-		if ((n < 9 || memcmp(code, x86_64_code[0], 9)) &&
-		    (n < 7 || memcmp(code, x86_64_code[1], 7)))
+	if (!is_trampoline(w, w->regs.pc))
+		return NULL;
+	for (unsigned i = 0; i < n; i++) {
+		if (!read_u64(w->unwinder, sp + at + 8 * i, &v))
 			return NULL;
-		// ucontext: flags, link and stack, then the registers.
-		for (size_t i = 0; i < sizeof(x86_64_order); i++) {
-			if (!read_u64(u, sp + 40 + 8 * i, &v))
-				return NULL;
-			frame_reg_set(&caller, x86_64_order[i], v);
-		}
-		caller.pc = caller.r[16];
-	} else {
-		if (n < sizeof(aarch64_code) || memcmp(code, aarch64_code, sizeof(aarch64_code)))
-			return NULL;
-		// siginfo of 128 bytes, ucontext of 176 up to the fault address: then 31 registers, sp, pc.
-		for (unsigned i = 0; i < 33; i++) {
-			if (!read_u64(u, sp + 128 + 176 + 8 + 8 * i, &v))
-				return NULL;
-			if (i < 32)
-				frame_reg_set(&caller, i, v);
-			else
-				caller.pc = v;
-		}
+		if (i < w->layout->n)
+			frame_reg_set(&caller, x86_64 ? x86_64_order[i] : i, v);
 	}
+	caller.pc = v;
 	uint64_t cfa = caller.r[w->layout->sp];
 	if (!cfa_sound(w, cfa, true))
 		return NULL;
@@ -688,7 +714,9 @@ static struct error *step_entry(struct walk *w, uint64_t sp, bool *done)
 	if (call == CALL_NO || (call == CALL_UNKNOWN && executable(w->unwinder, w->regs.pc)))
 		return NULL;
 	*done = true;
-	return step_to(w, ra, caller_sp, NULL, FOUND_BY_SCAN);
+	// A jump to what is no code can only have been this call.
+	bool certain = call == CALL_YES && !executable(w->unwinder, w->regs.pc);
+	return step_to(w, ra, caller_sp, NULL, certain ? FOUND_BY_CFI : FOUND_BY_SCAN);
 }
 
 static struct error *step_frame_pointer(struct walk *w, uint64_t sp, bool *done)
@@ -799,7 +827,10 @@ static struct error *walk(struct walk *w)
 			w->stack.complete = true;
 			return NULL;
 		}
-		err = step_otherwise(w, &done);
+		// Where the caller is, is known then; it must not be looked for elsewhere.
+		done = false;
+		if (step != STEP_NO_MEMORY)
+			err = step_otherwise(w, &done);
 		if (!err && !done)
 			return explain(w, step);
 	}

@@ -7,7 +7,12 @@
 /* The most frames of one thread; a deeper stack is cut there with a gap. */
 #define NATIVE_MAX_FRAMES 65536
 
-enum frame_found_by { FOUND_BY_CONTEXT, FOUND_BY_CFI, FOUND_BY_FRAME_POINTER, FOUND_BY_SCAN };
+enum frame_found_by {
+	FOUND_BY_CONTEXT,
+	FOUND_BY_CFI, /* or by what a call or the kernel must have left, where there can be no CFI */
+	FOUND_BY_FRAME_POINTER,
+	FOUND_BY_SCAN, /* a guess: something on the stack that a call may have left */
+};
 
 struct native_frame {
 	taddr pc;  /* the innermost: the instruction; callers: the return address */
@@ -25,7 +30,10 @@ struct native_stack {
 
 void native_stack_deinit(struct native_stack *stack);
 
-/* Unwinds the threads of one snapshot, by CFI through libunwind, libdw where that stops short. */
+/*
+ * Unwinds the threads of one snapshot, by CFI through libunwind, libdw where that stops short.
+ * Borrows the images it is made with.
+ */
 struct unwinder;
 
 struct error *unwinder_create(struct images *images, struct unwinder **ret)
