@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,10 +68,16 @@ static void report(const struct store *store, const struct options *options,
 	free(snapshot);
 }
 
-static void await_reporters(void)
+// Reporters hold the writing end of a pipe until they end. Waiting for children would not do: what
+// is still traced is a child to waitpid(), and lives on.
+static void await_reporters(int alive[2])
 {
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+	char byte;
+
+	close(alive[1]);
+	while (read(alive[0], &byte, 1) < 0 && errno == EINTR)
 		;
+	close(alive[0]);
 }
 
 // End as the child did, so that whoever waits for us cannot tell the difference.
@@ -212,7 +219,10 @@ static int watch_with(const struct options *o)
 	unsigned *failed = mmap(NULL, sizeof(*failed), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct error *err = failed == MAP_FAILED ? error_nomem() : NULL;
+	int alive[2] = { -1, -1 };
 
+	if (!err && pipe2(alive, O_CLOEXEC) < 0)
+		err = error_errno(errno, "cannot make a pipe");
 	// Before anything is watched: an unwritable folder is no news for the hour of death.
 	if (!err)
 		err = store_open(o->output, &store);
@@ -229,8 +239,7 @@ static int watch_with(const struct options *o)
 		status = attach(o, &store, watch, failed);
 	else
 		status = snapshot(o, &store, watch, failed);
-	if (o->children)
-		await_reporters();
+	await_reporters(alive);
 	if (o->command != COMMAND_RUN && *failed)
 		status = EXIT_FAILURE;
 	munmap(failed, sizeof(*failed));

@@ -408,6 +408,19 @@ static struct error *take_proc(struct taking *t)
 	return err;
 }
 
+// Readers and people look at the first thread first.
+static void dying_first(struct snapshot *snapshot)
+{
+	for (size_t i = 1; i < snapshot->threads.n; i++)
+		if (snapshot->threads.v[i].tid == snapshot->death.tid) {
+			struct thread dying = snapshot->threads.v[i];
+
+			memmove(snapshot->threads.v + 1, snapshot->threads.v, i * sizeof(dying));
+			snapshot->threads.v[0] = dying;
+			return;
+		}
+}
+
 // Everything for which the process must not run. Its memory and registers come first.
 static struct error *take_held(struct taking *t)
 {
@@ -417,9 +430,9 @@ static struct error *take_held(struct taking *t)
 
 	if (!err && c->reason == CAPTURE_EXIT) {
 		snapshot->death.tid = exit_caller(snapshot);
-		for (size_t i = 0; !err && i < snapshot->threads.n; i++)
-			if (snapshot->threads.v[i].tid == snapshot->death.tid)
-				err = take_first_chance(t, &snapshot->threads.v[i]);
+		dying_first(snapshot);
+		if (snapshot->threads.n && snapshot->threads.v[0].tid == snapshot->death.tid)
+			err = take_first_chance(t, &snapshot->threads.v[0]);
 	} else if (!err && c->reason == CAPTURE_SIGNAL && snapshot->threads.n) {
 		snapshot->death.tid = c->tracee->tid;
 		snapshot->death.info = c->info;

@@ -729,22 +729,19 @@ static struct error *serve(struct tracer *tracer, const siginfo_t *si, struct ev
 			return NULL;
 		}
 	}
-	if (made)
-		*ret = (struct event){ .kind = EVENT_NEW_PROCESS, .process = made };
+	// That it is new shows in whatever it reports: nothing of that may be dropped.
 	if (event)
-		return event_stop(tracer, t, event, signo, made ? &(struct event){} : ret);
+		return event_stop(tracer, t, event, signo, ret);
 	t->state = TRACEE_AT_SIGNAL;
 	t->stop_signal = signo;
 	// None of these ever ends a process, and SIGCHLD may come by the thousand.
 	if (signo == SIGCHLD || signo == SIGWINCH || signo == SIGURG || signo == SIGCONT ||
 	    is_stop_signal(signo))
 		tracer_resume(t);
-	else if (!made)
+	else
 		*ret = (struct event){
 			.kind = EVENT_SIGNAL, .process = t->process, .tracee = t, .signo = signo
 		};
-	else
-		t->state = TRACEE_RUNNING; // peeked at only: it is found again by the next look
 	return NULL;
 }
 
