@@ -6,25 +6,27 @@
 #include "../cleanup.h"
 #include "report.h"
 
-static const char head[] =
-	"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-	"<meta http-equiv=\"Content-Security-Policy\" "
-	"content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-	"<meta name=\"viewport\" content=\"width=device-width\">\n";
+static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+			   "<meta http-equiv=\"Content-Security-Policy\" "
+			   "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+			   "<meta name=\"viewport\" content=\"width=device-width\">\n";
 
 static const char style[] =
 	"<style>\n"
-	"body{max-width:62rem;margin:1.5rem auto;padding:0 1rem;font:1rem/1.45 system-ui,sans-serif;"
+	"body{max-width:62rem;margin:1.5rem auto;padding:0 1rem;font:1rem/1.45 "
+	"system-ui,sans-serif;"
 	"color:#1c1c1c;background:#fff}\n"
 	"h1{font-size:1.35rem;line-height:1.35;border-left:.35rem solid #b3261e;padding-left:.8rem;"
 	"overflow-wrap:anywhere}\n"
-	"h2,summary{font-size:1.05rem;font-weight:600;margin:1.4rem 0 .3rem;overflow-wrap:anywhere}\n"
+	"h2,summary{font-size:1.05rem;font-weight:600;margin:1.4rem 0 "
+	".3rem;overflow-wrap:anywhere}\n"
 	"summary{cursor:pointer}\n"
 	"pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;"
 	"font:.85rem/1.4 ui-monospace,monospace}\n"
 	".label{color:#3d5a73}.strong{font-weight:600}.faint{color:#666}\n"
 	".alert{color:#9a3412;font-weight:600}\n"
-	"@media(prefers-color-scheme:dark){body{color:#e4e4e4;background:#161616}.label{color:#8fb4d4}"
+	"@media(prefers-color-scheme:dark){body{color:#e4e4e4;background:#161616}.label{color:#"
+	"8fb4d4}"
 	".faint{color:#9a9a9a}.alert{color:#ffb480}}\n"
 	"</style>\n";
 
@@ -76,7 +78,8 @@ static void add_section(struct buf *buf, const struct page_section *section, siz
 {
 	bool folds = section->depth != PAGE_SHOWN;
 
-	buf_printf(buf, folds ? "<details class=\"%s\">\n" : "<section class=\"%s\">\n", section->id);
+	buf_printf(buf, folds ? "<details class=\"%s\">\n" : "<section class=\"%s\">\n",
+		   section->id);
 	if (section->title) {
 		buf_addstr(buf, folds ? "<summary>" : "<h2>");
 		add_escaped(buf, section->title);

@@ -17,15 +17,16 @@
 #define FRAMES_ALL     400000 // of all stacks together
 #define EXCEPTIONS_MAX 16
 
-#define DIGITS 9 // of a number that is not whole
+#define DIGITS	       9 // of a number that is not whole
 
 struct json {
 	const struct findings *findings;
 	struct arena arena;
 	struct frame_set set;
-	LIST(json_t *) frames; /* by number in the set; each is made once however often it is used */
-	size_t written;	       /* frames so far */
-	json_t *gaps;	       /* borrowed from the report */
+	LIST(json_t *)
+	frames;		/* by number in the set; each is made once however often it is used */
+	size_t written; /* frames so far */
+	json_t *gaps;	/* borrowed from the report */
 	bool failed;
 };
 
@@ -60,7 +61,8 @@ static json_t *string(const char *text)
 	if (!text)
 		return json_null();
 	buf_clean(&clean, text, strlen(text), "\n\t");
-	return clean.failed ? NULL : json_stringn(clean.len ? (const char *)clean.data : "", clean.len);
+	return clean.failed ? NULL
+			    : json_stringn(clean.len ? (const char *)clean.data : "", clean.len);
 }
 
 static void put_string(struct json *j, json_t *object, const char *key, const char *text)
@@ -230,7 +232,8 @@ static json_t *stack(struct json *j, const struct stack *stack, const char *what
 	j->written += head + tail;
 	if (head + tail == n)
 		return ret;
-	char *why = arena_printf(&j->arena, "this file has the innermost %zu and the outermost %zu of %zu",
+	char *why = arena_printf(&j->arena,
+				 "this file has the innermost %zu and the outermost %zu of %zu",
 				 head, tail, n);
 	char *name = arena_strdup(&j->arena, what);
 	j->failed |= !why || !name;
@@ -266,7 +269,8 @@ static json_t *time_object(struct json *j, const struct snapshot *snapshot)
 	if (!snapshot->time.death)
 		add_gap(j, &unknown);
 	put(j, ret, "frozen_seconds",
-	    snapshot->time.frozen < 0 ? json_null() : json_real((double)snapshot->time.frozen / 1e9));
+	    snapshot->time.frozen < 0 ? json_null()
+				      : json_real((double)snapshot->time.frozen / 1e9));
 	return ret;
 }
 
@@ -286,17 +290,17 @@ static json_t *host_object(struct json *j, const struct host *host)
 	return ret;
 }
 
-static json_t *environ_object(struct json *j, const strings *environ)
+static json_t *environ_object(struct json *j, const strings *list)
 {
 	json_t *ret = json_object();
 
-	for (size_t i = 0; i < environ->n; i++) {
-		const char *equals = strchr(environ->v[i], '=');
+	for (size_t i = 0; i < list->n; i++) {
+		const char *equals = strchr(list->v[i], '=');
 		_cleanup_(buf_deinit) struct buf name = {};
 
 		if (!equals)
 			continue;
-		buf_clean(&name, environ->v[i], (size_t)(equals - environ->v[i]), "");
+		buf_clean(&name, list->v[i], (size_t)(equals - list->v[i]), "");
 		_cleanup_(freep) char *key = buf_steal(&name);
 		// Of equal names the first counts, as it does for getenv().
 		if (!key)
@@ -359,7 +363,10 @@ static json_t *dispositions_object(struct json *j, const struct process *process
 		}
 		// Real-time signals are worth a line only when somebody uses them.
 		if (signo <= 31 || caught || ignored)
-			put_string(j, ret, name, caught ? "handled" : ignored ? "ignored" : "default");
+			put_string(j, ret, name,
+				   caught    ? "handled"
+				   : ignored ? "ignored"
+					     : "default");
 	}
 	return ret;
 }
@@ -391,8 +398,8 @@ static json_t *fd_list(struct json *j, const struct process *process)
 static json_t *pidfile_object(struct json *j, const struct process *process)
 {
 	static const char *const states[] = {
-		[PIDFILE_NONE] = NULL,		 [PIDFILE_REMOVED] = "removed",
-		[PIDFILE_STALE] = "stale",	 [PIDFILE_REPLACED] = "replaced",
+		[PIDFILE_NONE] = NULL,	       [PIDFILE_REMOVED] = "removed",
+		[PIDFILE_STALE] = "stale",     [PIDFILE_REPLACED] = "replaced",
 		[PIDFILE_MISSING] = "missing",
 	};
 
@@ -453,8 +460,10 @@ static json_t *sender_object(struct json *j, const struct sender *sender)
 		[RELATION_OTHER] = "other",
 	};
 	static const char *const sources[] = {
-		[SOURCE_NONE] = NULL,		      [SOURCE_SIGINFO] = "siginfo",
-		[SOURCE_TRACEPOINT] = "tracepoint",   [SOURCE_AUDIT] = "audit",
+		[SOURCE_NONE] = NULL,
+		[SOURCE_SIGINFO] = "siginfo",
+		[SOURCE_TRACEPOINT] = "tracepoint",
+		[SOURCE_AUDIT] = "audit",
 		[SOURCE_INFERRED] = "inferred",
 	};
 	const struct process_ref *process = &sender->process;
@@ -464,7 +473,8 @@ static json_t *sender_object(struct json *j, const struct sender *sender)
 	put(j, ret, "kind", json_string(kinds[sender->kind]));
 	put(j, ret, "pid", known ? json_integer(process->pid) : json_null());
 	put(j, ret, "tid", sender->tid > 0 ? json_integer(sender->tid) : json_null());
-	put(j, ret, "uid", known && process->uid != (uid_t)-1 ? json_integer(process->uid) : json_null());
+	put(j, ret, "uid",
+	    known && process->uid != (uid_t)-1 ? json_integer(process->uid) : json_null());
 	put_string(j, ret, "user", sender->user);
 	put_string(j, ret, "comm", process->comm);
 	put_string(j, ret, "exe", process->exe);
@@ -489,7 +499,8 @@ static json_t *signal_object(struct json *j, const struct death *death)
 	put_string(j, ret, "code_name", known ? signal_code_name(info->signo, info->code) : NULL);
 	// With SI_KERNEL (0x80) the address is always 0 and means nothing; the one that the
 	// instruction's operands make is in `fault`.
-	bool addressed = known && signal_is_fault(info->signo) && info->code > 0 && info->code < 0x80;
+	bool addressed =
+		known && signal_is_fault(info->signo) && info->code > 0 && info->code < 0x80;
 	if (fault->present && fault->have_address)
 		put(j, ret, "address", address(fault->address));
 	else
@@ -542,11 +553,13 @@ static json_t *death_object(struct json *j, const struct death *death)
 	bool signal = death->kind == DEATH_SIGNAL && death->signo > 0;
 
 	put(j, ret, "kind", json_string(kinds[death->kind]));
-	put(j, ret, "exit_code", death->kind == DEATH_EXIT ? json_integer(death->exit_code) : json_null());
+	put(j, ret, "exit_code",
+	    death->kind == DEATH_EXIT ? json_integer(death->exit_code) : json_null());
 	put(j, ret, "signal", signal ? signal_object(j, death) : json_null());
 	put(j, ret, "thread", death->tid > 0 ? json_integer(death->tid) : json_null());
 	put(j, ret, "earlier_signals", earlier_list(j, death));
-	put(j, ret, "core_dumped", death->core_dumped < 0 ? json_null() : json_boolean(death->core_dumped));
+	put(j, ret, "core_dumped",
+	    death->core_dumped < 0 ? json_null() : json_boolean(death->core_dumped));
 	return ret;
 }
 
@@ -660,7 +673,8 @@ static json_t *python_object(struct json *j, const struct python_findings *pytho
 	put(j, ret, "layout", json_string(python->published_layout ? "published" : "table"));
 	put(j, ret, "finalizing", json_boolean(python->finalizing));
 	put(j, ret, "gil_holder",
-	    python->gil_known && python->gil_holder > 0 ? json_integer(python->gil_holder) : json_null());
+	    python->gil_known && python->gil_holder > 0 ? json_integer(python->gil_holder)
+							: json_null());
 	for (size_t i = 0; i < python->interpreters.n; i++) {
 		json_t *object = json_object();
 		put(j, object, "id", json_integer(python->interpreters.v[i]));

@@ -81,6 +81,9 @@ char *page_elide_head(struct arena *arena, const char *text, size_t max)
 	return arena_printf(arena, "...%s", skip_columns(text, width - (max > 3 ? max - 3 : 0)));
 }
 
+static char *clean_text(struct page *page, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
 // Formatted and made clean; NULL after a failure. Free it.
 static char *clean_text(struct page *page, const char *fmt, va_list ap)
 {

@@ -84,7 +84,8 @@ void page_quote(struct page *page, const char *text);
 size_t page_columns(const char *text);
 
 /* TEXT, or its two ends with "..." between them when it is wider than MAX; lives in ARENA. */
-char *page_elide(struct arena *arena, const char *text, size_t max) __attribute__((warn_unused_result));
+char *page_elide(struct arena *arena, const char *text, size_t max)
+	__attribute__((warn_unused_result));
 
 /* The same, but the beginning stays. */
 char *page_elide_tail(struct arena *arena, const char *text, size_t max)

@@ -52,9 +52,11 @@ static void head_process(struct page *page, const struct process *process, bool 
 {
 	struct arena *arena = &page->arena;
 	char *user = words_user(arena, process->user, process->uid);
-	char *command = words_command(arena, &process->cmdline, brief ? COMMAND_BRIEF : COMMAND_MAX);
+	char *command =
+		words_command(arena, &process->cmdline, brief ? COMMAND_BRIEF : COMMAND_MAX);
 	pid_t inner = process->ns_pids.n > 1 ? process->ns_pids.v[process->ns_pids.n - 1] : 0;
-	char *in_container = inner ? arena_printf(arena, " (%d in its container)", (int)inner) : NULL;
+	char *in_container =
+		inner ? arena_printf(arena, " (%d in its container)", (int)inner) : NULL;
 
 	if (!user || !command || (inner && !in_container)) {
 		page->failed = true;
@@ -220,7 +222,8 @@ static void section_verdict(struct page *page, const struct findings *findings)
 	if (speaking < verdict->evidence.n || verdict->ruled_out.n) {
 		page_section(page, "ruled-out", PAGE_SHOWN, "What it was not:");
 		for (size_t i = 0; i < verdict->ruled_out.n && i < LIST_MAX; i++)
-			page_bullet(page, STYLE_PLAIN, "%s: %s", cause_name(verdict->ruled_out.v[i].cause),
+			page_bullet(page, STYLE_PLAIN, "%s: %s",
+				    cause_name(verdict->ruled_out.v[i].cause),
 				    verdict->ruled_out.v[i].because);
 		print_evidence(page, verdict, false);
 	}
@@ -258,7 +261,8 @@ static void print_traceback(struct page *page, const struct stack *traceback)
 
 		page_line(page);
 		if (left_out && i == TRACEBACK_MAX / 2) {
-			page_add(page, STYLE_LABEL, "    ... %zu frames are left out here", left_out);
+			page_add(page, STYLE_LABEL, "    ... %zu frames are left out here",
+				 left_out);
 			i += left_out - 1;
 			continue;
 		}
@@ -271,7 +275,8 @@ static void print_traceback(struct page *page, const struct stack *traceback)
 static void section_exception(struct page *page, const struct exception *exception)
 {
 	page_section(page, "exception", PAGE_SHOWN, "The exception that nobody caught:");
-	for (int depth = 0; exception && depth < EXCEPTIONS_MAX; depth++, exception = exception->cause) {
+	for (int depth = 0; exception && depth < EXCEPTIONS_MAX;
+	     depth++, exception = exception->cause) {
 		const char *message = exception->message ? exception->message : "", *line;
 		int len = 0;
 
@@ -282,8 +287,8 @@ static void section_exception(struct page *page, const struct exception *excepti
 		print_traceback(page, &exception->traceback);
 		line = next_line(&message, &len);
 		page_line(page);
-		page_words(page, STYLE_STRONG, 4, "  %s%s%.*s", exception->type, line ? ": " : "", len,
-			   line ? line : "");
+		page_words(page, STYLE_STRONG, 4, "  %s%s%.*s", exception->type, line ? ": " : "",
+			   len, line ? line : "");
 		while ((line = next_line(&message, &len))) {
 			page_line(page);
 			page_words(page, STYLE_STRONG, 4, "  %.*s", len, line);
@@ -383,19 +388,22 @@ static void print_fault(struct page *page, const struct fault *fault)
 		page_field(page, "", STYLE_LABEL, "[%s]", fault->message_source);
 }
 
-static const char *thread_part(const struct findings *findings, const struct thread_findings *thread)
+static const char *thread_part(const struct findings *findings,
+			       const struct thread_findings *thread)
 {
 	const struct death *death = &findings->snapshot->death;
 
 	// SIGKILL is the process's, whichever thread it is booked on.
 	if (thread != findings->dying || (death->kind == DEATH_SIGNAL && death->signo == SIGKILL))
-		return thread->thread->tid == findings->snapshot->process.pid ? "main thread" : "first thread";
+		return thread->thread->tid == findings->snapshot->process.pid ? "main thread"
+									      : "first thread";
 	switch (death->kind) {
 	case DEATH_EXIT:
 		return "thread that called exit";
 	case DEATH_SIGNAL:
-		return signal_is_fault(death->signo) && findings->fault.present ? "thread that crashed"
-										: "thread that took the signal";
+		return signal_is_fault(death->signo) && findings->fault.present
+			       ? "thread that crashed"
+			       : "thread that took the signal";
 	default:
 		return "main thread";
 	}
@@ -535,7 +543,8 @@ static void section_python(struct page *page, const struct findings *findings)
 	if (!python->present)
 		return;
 	page_section(page, "python", PAGE_SHOWN, "Python:");
-	page_field(page, "version", STYLE_PLAIN, "CPython %s%s in %s", python->version ? python->version : "?",
+	page_field(page, "version", STYLE_PLAIN, "CPython %s%s in %s",
+		   python->version ? python->version : "?",
 		   python->free_threaded ? ", free-threaded" : "",
 		   python->library ? python->library : "an unknown module");
 	if (python->gil_known)
@@ -573,7 +582,8 @@ static void section_gaps(struct page *page, const gaps *list)
 	}
 	if (list->n > GAPS_MAX) {
 		page_line(page);
-		page_add(page, STYLE_LABEL, "    ... and %zu more in the JSON report", list->n - GAPS_MAX);
+		page_add(page, STYLE_LABEL, "    ... and %zu more in the JSON report",
+			 list->n - GAPS_MAX);
 	}
 }
 

@@ -12,16 +12,16 @@
 #include "../cleanup.h"
 #include "words.h"
 
-#define PERIOD_MAX	  32  // frames of one round of a recursion that is still recognised
-#define FOLD_MIN	  4   // frames that folding leaves out at least
-#define FUNCTION_COLUMNS  32  // of the column of functions; a longer one pushes its place aside
-#define FUNCTION_MAX	  72  // columns of a function's name
-#define GROUP_STACKS_MAX  48  // groups of threads with a stack; more have one line each
-#define GROUP_LINES_MAX	  200 // groups with a line at all
-#define GROUP_FRAMES_MAX  40  // lines of the stack of one group
-#define IDLE_FRAMES_MAX	  8
-#define GROUP_NAMES_MAX	  6
-#define PREFIXES_MAX	  8
+#define PERIOD_MAX	 32  // frames of one round of a recursion that is still recognised
+#define FOLD_MIN	 4   // frames that folding leaves out at least
+#define FUNCTION_COLUMNS 32  // of the column of functions; a longer one pushes its place aside
+#define FUNCTION_MAX	 72  // columns of a function's name
+#define GROUP_STACKS_MAX 48  // groups of threads with a stack; more have one line each
+#define GROUP_LINES_MAX	 200 // groups with a line at all
+#define GROUP_FRAMES_MAX 40  // lines of the stack of one group
+#define IDLE_FRAMES_MAX	 8
+#define GROUP_NAMES_MAX	 6
+#define PREFIXES_MAX	 8
 
 struct numbered {
 	const struct frame *frame;
@@ -206,8 +206,8 @@ static void print_prefixes(struct page *page, const struct prefixes *prefixes)
 {
 	for (size_t i = 0; i < prefixes->n; i++) {
 		page_line(page);
-		page_add(page, STYLE_FAINT, "  %s .../ is %.*s", i ? "   " : "Here", (int)prefixes->len[i],
-			 prefixes->v[i]);
+		page_add(page, STYLE_FAINT, "  %s .../ is %.*s", i ? "   " : "Here",
+			 (int)prefixes->len[i], prefixes->v[i]);
 	}
 }
 
@@ -225,7 +225,7 @@ static void print_frame(struct page *page, const struct frame *frame, size_t num
 		return;
 	}
 	page_line(page);
-	page_add(page, STYLE_LABEL, "  %4zu %s", number, python ? "py  " : "    ");
+	page_add(page, STYLE_LABEL, " %5zu %s", number, python ? "py  " : "    ");
 	size_t start = page_columns(function) + 13;
 	if (start < column)
 		start = column;
@@ -294,19 +294,22 @@ static void print_stack(struct page *page, const struct stack *stack, size_t max
 		if (i == head && tail) {
 			i = items.n - tail;
 			page_line(page);
-			page_add(page, STYLE_LABEL, "       ... %zu frames are left out here; the JSON report has more",
-				 items.v[i].frame - item->frame);
+			page_add(
+				page, STYLE_LABEL,
+				"       ... %zu frames are left out here; the JSON report has more",
+				items.v[i].frame - item->frame);
 			item = &items.v[i];
 		}
 		if (item->times) {
 			page_line(page);
 			if (item->period == 1)
-				page_add(page, STYLE_ALERT, "       ... the last frame repeated %zu times",
+				page_add(page, STYLE_ALERT,
+					 "       ... the last frame repeated %zu times",
 					 item->times);
 			else
 				page_add(page, STYLE_ALERT,
-					 "       ... the last %zu frames repeated %zu times", item->period,
-					 item->times);
+					 "       ... the last %zu frames repeated %zu times",
+					 item->period, item->times);
 			continue;
 		}
 		print_frame(page, &stack->frames.v[item->frame], item->frame, column, prefixes);
@@ -314,7 +317,8 @@ static void print_stack(struct page *page, const struct stack *stack, size_t max
 	if (stack->gap) {
 		page_line(page);
 		page_add(page, STYLE_LABEL, "       (");
-		page_words(page, STYLE_LABEL, 8, "%s: %s)", n ? "the stack ends here" : "no stack", stack->gap);
+		page_words(page, STYLE_LABEL, 8, "%s: %s)", n ? "the stack ends here" : "no stack",
+			   stack->gap);
 	} else if (!n) {
 		page_line(page);
 		page_add(page, STYLE_LABEL, "       (no frames)");
@@ -366,9 +370,10 @@ static int compare_groups(const void *va, const void *vb)
 static bool waits(const char *syscall)
 {
 	static const char *const names[] = {
-		"futex", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select",
-		"pselect6", "nanosleep", "clock_nanosleep", "accept", "accept4", "pause",
-		"rt_sigtimedwait", "rt_sigsuspend", "io_getevents", "futex_wait", "semop", "semtimedop",
+		"futex",	"epoll_wait", "epoll_pwait", "epoll_pwait2",	"poll",
+		"ppoll",	"select",     "pselect6",    "nanosleep",	"clock_nanosleep",
+		"accept",	"accept4",    "pause",	     "rt_sigtimedwait", "rt_sigsuspend",
+		"io_getevents", "futex_wait", "semop",	     "semtimedop",
 	};
 
 	for (size_t i = 0; syscall && i < ARRAY_SIZE(names); i++)
@@ -383,9 +388,9 @@ static bool idle_worker(const struct thread_findings *thread)
 	static const struct {
 		const char *file, *function;
 	} places[] = {
-		{ "thread.py", "_worker" },   { "threading.py", "wait" },
+		{ "thread.py", "_worker" },	      { "threading.py", "wait" },
 		{ "threading.py", "Condition.wait" }, { "queue.py", "get" },
-		{ "queue.py", "Queue.get" },  { "pool.py", "worker" },
+		{ "queue.py", "Queue.get" },	      { "pool.py", "worker" },
 	};
 
 	if (!thread->syscall || strncmp(thread->syscall, "futex", 5))
@@ -416,7 +421,8 @@ static int thread_rank(const struct thread_findings *thread)
 
 static int compare_ranks(const void *va, const void *vb)
 {
-	const struct group *a = *(const struct group *const *)va, *b = *(const struct group *const *)vb;
+	const struct group *a = *(const struct group *const *)va,
+			   *b = *(const struct group *const *)vb;
 	int ret = COMPARE(a->rank, b->rank);
 
 	return ret ? ret : COMPARE(a->first->thread->tid, b->first->thread->tid);
@@ -473,15 +479,18 @@ static bool groups_add(struct groups *groups, const struct thread_findings *thre
 	return true;
 }
 
-// "waiting in futex", "running", "sleeping"
+// ", waiting in futex", ", running", ", sleeping"; "" when it cannot be told
 static char *what_it_does(struct arena *arena, const struct thread_findings *thread)
 {
 	const char *state = words_state(thread->thread->state);
 
 	if (thread->syscall)
-		return arena_printf(arena, "%s %s", waits(thread->syscall) ? "waiting in" : "in",
+		return arena_printf(arena, ", %s %s", waits(thread->syscall) ? "waiting in" : "in",
 				    thread->syscall);
-	return arena_strdup(arena, *state ? state : "state unknown");
+	// Registers that are those of no system call are of a thread in the midst of its code.
+	if (!*state && thread->thread->regs.arch)
+		state = "running";
+	return arena_printf(arena, "%s%s", *state ? ", " : "", state);
 }
 
 static void print_group_head(struct page *page, const struct group *group)
@@ -496,7 +505,7 @@ static void print_group_head(struct page *page, const struct group *group)
 			page->failed = true;
 			return;
 		}
-		page_words(page, STYLE_PLAIN, 4, "  Thread %s, %s%s", name, doing,
+		page_words(page, STYLE_PLAIN, 4, "  Thread %s%s%s", name, doing,
 			   first->holds_gil ? ", holds the GIL" : "");
 		return;
 	}
@@ -504,8 +513,8 @@ static void print_group_head(struct page *page, const struct group *group)
 	for (size_t i = 0; i < group->threads.n && i < GROUP_NAMES_MAX; i++) {
 		const struct thread_findings *thread = group->threads.v[i];
 		const char *name = thread->python_name ? thread->python_name : thread->thread->name;
-		buf_printf(&names, "%s%d%s%s", i ? ", " : "", (int)thread->thread->tid, *name ? " " : "",
-			   name);
+		buf_printf(&names, "%s%d%s%s", i ? ", " : "", (int)thread->thread->tid,
+			   *name ? " " : "", name);
 	}
 	if (group->threads.n > GROUP_NAMES_MAX)
 		buf_printf(&names, " and %zu more", group->threads.n - GROUP_NAMES_MAX);
@@ -514,7 +523,7 @@ static void print_group_head(struct page *page, const struct group *group)
 		page->failed = true;
 		return;
 	}
-	page_words(page, STYLE_PLAIN, 4, "  %zu threads, all %s: %s", group->threads.n, doing, text);
+	page_words(page, STYLE_PLAIN, 4, "  %zu threads%s: %s", group->threads.n, doing, text);
 }
 
 void stacks_print_threads(struct page *page, const struct findings *findings,
@@ -551,7 +560,8 @@ void stacks_print_threads(struct page *page, const struct findings *findings,
 	}
 	if (left_out) {
 		page_line(page);
-		page_words(page, STYLE_LABEL, 2, "  ... and %zu threads more, all in the JSON report", left_out);
+		page_words(page, STYLE_LABEL, 2,
+			   "  ... and %zu threads more, all in the JSON report", left_out);
 	}
 	if (prefixes.n)
 		page_line(page);

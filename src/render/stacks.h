@@ -21,7 +21,8 @@ void frame_set_deinit(struct frame_set *set);
 size_t frame_set_add(struct frame_set *set, const struct frame *frame);
 
 /* "connect+0x1c", "Server.stream"; never empty. */
-char *frame_function(struct arena *arena, const struct frame *frame) __attribute__((warn_unused_result));
+char *frame_function(struct arena *arena, const struct frame *frame)
+	__attribute__((warn_unused_result));
 
 /* "/srv/app.py:31", "libc.so.6 write.c:26", "libfoo.so+0x1234"; with BRIEF never a native path. */
 char *frame_place(struct arena *arena, const struct frame *frame, bool brief)

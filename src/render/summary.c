@@ -10,11 +10,11 @@
 #include "stacks.h"
 #include "text.h"
 
-#define LINES_MAX    25
-#define FRAMES_MAX   8
-#define EVIDENCE_MAX 3
-#define NATIVE_FIRST 2 // native frames that may stand among the Python ones
-#define LABEL_WIDTH  14
+#define LINES_MAX	 25
+#define FRAMES_MAX	 8
+#define EVIDENCE_MAX	 3
+#define NATIVE_FIRST	 2 // native frames that may stand among the Python ones
+#define LABEL_WIDTH	 14
 
 #define NAME_COLUMNS	 24 // of a function
 #define NAME_MAX_COLUMNS 36
@@ -79,7 +79,8 @@ static void add_frames(struct page *page, const struct findings *findings)
 	for (size_t i = 0; stack && i < stack->frames.n && shown < FRAMES_MAX; i++) {
 		const struct frame *frame = &stack->frames.v[i];
 
-		if (python && frame->kind == FRAME_NATIVE && (native++ >= NATIVE_FIRST || !frame->function))
+		if (python && frame->kind == FRAME_NATIVE &&
+		    (native++ >= NATIVE_FIRST || !frame->function))
 			continue;
 		// A recursion takes one round here.
 		size_t known = set.frames.n, number = frame_set_add(&set, frame);

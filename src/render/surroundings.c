@@ -120,7 +120,8 @@ static void section_logs(struct page *page, const struct findings *findings)
 		if (!log->lines.n)
 			continue;
 		if (log->fd >= 0)
-			page_section(page, "log", PAGE_SHOWN, "Last lines of %s (fd %d):", log->path, log->fd);
+			page_section(page, "log", PAGE_SHOWN,
+				     "Last lines of %s (fd %d):", log->path, log->fd);
 		else
 			page_section(page, "log", PAGE_SHOWN, "Last lines of %s:", log->path);
 		for (size_t k = first; k < log->lines.n; k++)
@@ -138,7 +139,8 @@ struct limit_words {
 	bool always; // worth a line also when it is unlimited
 };
 
-static void add_limit(struct page *page, const limit_list *list, const struct limit_words *words, size_t used)
+static void add_limit(struct page *page, const limit_list *list, const struct limit_words *words,
+		      size_t used)
 {
 	const struct limit *limit = limits_find(list, words->name);
 	struct arena *arena = &page->arena;
@@ -149,9 +151,9 @@ static void add_limit(struct page *page, const limit_list *list, const struct li
 	for (int i = 0; i < 2; i++) {
 		int64_t v = i ? limit->hard : limit->soft;
 
-		value[i] = v < 0	  ? arena_strdup(arena, "unlimited")
+		value[i] = v < 0	       ? arena_strdup(arena, "unlimited")
 			   : words->bytes && v ? words_size(arena, v)
-					  : arena_printf(arena, "%" PRId64, v);
+					       : arena_printf(arena, "%" PRId64, v);
 	}
 	if (used)
 		in_use = arena_printf(arena, ", %zu in use", used);
@@ -162,8 +164,8 @@ static void add_limit(struct page *page, const limit_list *list, const struct li
 	if (limit->soft == limit->hard)
 		page_field(page, words->label, STYLE_PLAIN, "%s%s", value[0], in_use ? in_use : "");
 	else
-		page_field(page, words->label, STYLE_PLAIN, "%s (may be raised to %s)%s", value[0], value[1],
-			   in_use ? in_use : "");
+		page_field(page, words->label, STYLE_PLAIN, "%s (may be raised to %s)%s", value[0],
+			   value[1], in_use ? in_use : "");
 }
 
 static void section_limits(struct page *page, const struct findings *findings)
@@ -229,10 +231,12 @@ static void add_dispositions(struct page *page, const struct findings *findings)
 	// What CPython sets up at its start (Python/pylifecycle.c) and somebody has undone.
 	if (!in_set(set, SIGPIPE))
 		page_field(page, "unusual", STYLE_ALERT,
-			   "SIGPIPE has its default action, which ends the process; CPython itself ignores it");
+			   "SIGPIPE has its default action, which ends the process; CPython itself "
+			   "ignores it");
 	if (!in_set(set, SIGXFSZ))
 		page_field(page, "unusual", STYLE_PLAIN,
-			   "SIGXFSZ has its default action, which ends the process; CPython itself ignores it");
+			   "SIGXFSZ has its default action, which ends the process; CPython itself "
+			   "ignores it");
 	if (in_set(process->ignored, SIGINT))
 		page_field(page, "unusual", STYLE_PLAIN,
 			   "SIGINT is ignored, as for a command started in the background");
@@ -257,15 +261,18 @@ static void section_surroundings(struct page *page, const struct findings *findi
 		char *limit = process->memory_limit >= 0 ? words_size(arena, process->memory_limit)
 							 : arena_strdup(arena, "none known");
 		if (usage && limit)
-			page_field(page, "memory", STYLE_PLAIN, "%s used by the cgroup, limit %s", usage, limit);
+			page_field(page, "memory", STYLE_PLAIN, "%s used by the cgroup, limit %s",
+				   usage, limit);
 		page->failed |= !usage || !limit;
 	}
 	if (process->oom_kills_before >= 0 && process->oom_kills_after >= 0)
-		page_field(page, "OOM kills", STYLE_PLAIN, "%" PRId64 " in the cgroup before, %" PRId64 " after",
+		page_field(page, "OOM kills", STYLE_PLAIN,
+			   "%" PRId64 " in the cgroup before, %" PRId64 " after",
 			   process->oom_kills_before, process->oom_kills_after);
 }
 
-static void print_module(struct page *page, const struct findings *findings, size_t i, bool build_id)
+static void print_module(struct page *page, const struct findings *findings, size_t i,
+			 bool build_id)
 {
 	static const char *const symbols[] = {
 		[SYMBOLS_NONE] = ", no symbols", [SYMBOLS_DYNSYM] = ", exported symbols only",
@@ -273,7 +280,8 @@ static void print_module(struct page *page, const struct findings *findings, siz
 		[SYMBOLS_UNKNOWN] = "",
 	};
 	const struct module *module = &findings->snapshot->modules.v[i];
-	enum symbols have = findings->module_symbols ? findings->module_symbols[i] : SYMBOLS_UNKNOWN;
+	enum symbols have =
+		findings->module_symbols ? findings->module_symbols[i] : SYMBOLS_UNKNOWN;
 
 	page_line(page);
 	page_add(page, STYLE_FAINT, "  0x%012" PRIx64 "  ", module->start);
@@ -380,15 +388,15 @@ static void section_timeline(struct page *page, const struct findings *findings)
 		page_add(page, STYLE_STRONG, "  %s", trend);
 	}
 	page_line(page);
-	page_add(page, STYLE_LABEL, "  %-24s %10s %10s %7s %7s %7s", "when", "resident", "cgroup", "threads",
-		 "files", "CPU");
+	page_add(page, STYLE_LABEL, "  %-24s %10s %10s %7s %7s %7s", "when", "resident", "cgroup",
+		 "threads", "files", "CPU");
 	// Evenly over the whole time, the first and the last one always.
 	for (size_t i = 0; i < lines; i++)
 		print_sample(page, &snapshot->timeline.samples.v[i * (n - 1) / (lines - 1)]);
 }
 
 void surroundings_print(struct page *page, const struct findings *findings,
-		 const struct thread_findings *thread)
+			const struct thread_findings *thread)
 {
 	section_files(page, findings);
 	section_logs(page, findings);

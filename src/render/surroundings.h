@@ -11,6 +11,6 @@
  * for none.
  */
 void surroundings_print(struct page *page, const struct findings *findings,
-		 const struct thread_findings *thread);
+			const struct thread_findings *thread);
 
 #endif

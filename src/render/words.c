@@ -28,9 +28,9 @@ static char *time_text(struct arena *arena, int64_t at, char between, int digits
 	gmtime_r(&seconds, &tm);
 	for (int i = digits; i < 9; i++)
 		rest /= 10;
-	return arena_printf(arena, "%04d-%02d-%02d%c%02d:%02d:%02d.%0*" PRId64 "Z", tm.tm_year + 1900,
-			    tm.tm_mon + 1, tm.tm_mday, between, tm.tm_hour, tm.tm_min, tm.tm_sec,
-			    digits, rest);
+	return arena_printf(arena, "%04d-%02d-%02d%c%02d:%02d:%02d.%0*" PRId64 "Z",
+			    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, between, tm.tm_hour,
+			    tm.tm_min, tm.tm_sec, digits, rest);
 }
 
 char *words_time(struct arena *arena, int64_t at)
@@ -59,7 +59,8 @@ char *words_duration(struct arena *arena, int64_t ns)
 	if (ns < SECOND)
 		return arena_printf(arena, "%" PRId64 " ms", ns / 1000000);
 	if (s < 60)
-		return arena_printf(arena, "%" PRId64 ".%" PRId64 " s", s, ns % SECOND / (SECOND / 10));
+		return arena_printf(arena, "%" PRId64 ".%" PRId64 " s", s,
+				    ns % SECOND / (SECOND / 10));
 	if (s < 3600)
 		return arena_printf(arena, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
 	if (s < 86400)
@@ -153,8 +154,7 @@ char *words_sender(struct arena *arena, const struct sender *sender)
 	char *user = words_user(arena, sender->user, sender->process.uid);
 	if (!who || !user)
 		return NULL;
-	return arena_printf(arena, "%s, %s%s%s%s%s", who, user,
-			    relations[sender->relation],
+	return arena_printf(arena, "%s, %s%s%s%s%s", who, user, relations[sender->relation],
 			    sender->kind == SENDER_OUTSIDE ? ", outside of its pid namespace" : "",
 			    sender->gone ? ", gone since" : "",
 			    sender->forwarded ? ", through pcatch run" : "");

@@ -33,16 +33,19 @@ char *words_process(struct arena *arena, const struct process_ref *ref)
 	__attribute__((warn_unused_result));
 
 /* "user www-data (33)" */
-char *words_user(struct arena *arena, const char *user, uid_t uid) __attribute__((warn_unused_result));
+char *words_user(struct arena *arena, const char *user, uid_t uid)
+	__attribute__((warn_unused_result));
 
 /* Who sent a signal, without the ancestors: "pid 812 bash, user root, the parent". */
-char *words_sender(struct arena *arena, const struct sender *sender) __attribute__((warn_unused_result));
+char *words_sender(struct arena *arena, const struct sender *sender)
+	__attribute__((warn_unused_result));
 
 /* "SIGPIPE", also for a number that has no name. */
 char *words_signal(struct arena *arena, int signo) __attribute__((warn_unused_result));
 
 /* "exit status 3", "SIGSEGV (11), SEGV_MAPERR"; what ended it. */
-char *words_death(struct arena *arena, const struct death *death) __attribute__((warn_unused_result));
+char *words_death(struct arena *arena, const struct death *death)
+	__attribute__((warn_unused_result));
 
 /* "sleeping" for 'S'; "" when unknown. */
 const char *words_state(char state);

@@ -69,8 +69,8 @@ static void test_first_line_is_the_summary_alone(void **state)
 		buf_clean(&clean, summary, strlen(summary), "");
 		size_t len = strcspn(text, "\n");
 		if (len != clean.len || memcmp(text, clean.data, len))
-			fail_msg("%s begins with `%.*s', not with `%.*s'", sample_cases[i].name, (int)len,
-				 text, (int)clean.len, (const char *)clean.data);
+			fail_msg("%s begins with `%.*s', not with `%.*s'", sample_cases[i].name,
+				 (int)len, text, (int)clean.len, (const char *)clean.data);
 		assert_memory_equal(text + len, "\n\n", 2);
 		sample_deinit(&sample);
 	}
@@ -90,11 +90,11 @@ static void test_lines_fit_80_columns(void **state)
 			size_t max = strcmp(sample_cases[i].name, "hostile") ? PAGE_WIDTH : 300;
 			while ((line = strtok_r(NULL, "\n", &save))) {
 				if (page_columns(line) > max)
-					fail_msg("%s, %s: %zu columns: %s", sample_cases[i].name, formats[k],
-						 page_columns(line), line);
+					fail_msg("%s, %s: %zu columns: %s", sample_cases[i].name,
+						 formats[k], page_columns(line), line);
 				if (*line && line[strlen(line) - 1] == ' ')
-					fail_msg("%s, %s: a space at the end of: %s", sample_cases[i].name,
-						 formats[k], line);
+					fail_msg("%s, %s: a space at the end of: %s",
+						 sample_cases[i].name, formats[k], line);
 			}
 		}
 }
@@ -112,7 +112,8 @@ static void test_no_control_characters_without_colour(void **state)
 				if ((*p < 0x20 && *p != '\n') || *p == 0x7f || *p == 0xff ||
 				    (*p == 0xc2 && p[1] < 0xa0))
 					fail_msg("%s, %s: byte 0x%02x at %zu", sample_cases[i].name,
-						 formats[k], *p, (size_t)(p - (unsigned char *)text));
+						 formats[k], *p,
+						 (size_t)(p - (unsigned char *)text));
 		}
 }
 
@@ -185,18 +186,25 @@ static void test_broken_pipe_names_socket_and_line(void **state)
 	assert_has(text, "\n  cause       broken-pipe (certain)\n");
 	assert_has(text, "\n     2 py  stream  ");
 	assert_has(text, " /srv/app.py:31\n");
-	assert_has(text, "\n  =>   13  tcp 127.0.0.1:8000 -> 127.0.0.1:51234 CLOSE_WAIT (being written)\n");
+	assert_has(
+		text,
+		"\n  =>   13  tcp 127.0.0.1:8000 -> 127.0.0.1:51234 CLOSE_WAIT (being written)\n");
 	assert_has(text, "\n  unusual     SIGPIPE has its default action");
 	assert_has(text, "  Here .../ is /usr/lib/python3/dist-packages/\n");
 	assert_has(text, "\n    next time: give pcatch CAP_SYSLOG\n");
 	assert_has(text, "\nreport 0b5c6f5e-3f0a-4c1e-9d52-7a1f0e6f2b11, pcatch 0.1.0\n");
 	assert_has_not(text, "DATABASE_PASSWORD");
 	// What is most useful comes first.
-	assert_true(position(text, "\nWhy:\n") < position(text, "\nThe thread that took the signal:"));
-	assert_true(position(text, "\nThe thread that took the signal:") < position(text, "\nSignals before that:"));
-	assert_true(position(text, "\nSignals before that:") < position(text, "\nThe other thread:"));
-	assert_true(position(text, "\nThe other thread:") < position(text, "\nOpen files and sockets"));
-	assert_true(position(text, "\nOpen files and sockets") < position(text, "\nWhat this report could not see:"));
+	assert_true(position(text, "\nWhy:\n") <
+		    position(text, "\nThe thread that took the signal:"));
+	assert_true(position(text, "\nThe thread that took the signal:") <
+		    position(text, "\nSignals before that:"));
+	assert_true(position(text, "\nSignals before that:") <
+		    position(text, "\nThe other thread:"));
+	assert_true(position(text, "\nThe other thread:") <
+		    position(text, "\nOpen files and sockets"));
+	assert_true(position(text, "\nOpen files and sockets") <
+		    position(text, "\nWhat this report could not see:"));
 }
 
 static void test_crash_folds_recursion_and_marks_the_instruction(void **state)
@@ -219,10 +227,11 @@ static void test_equal_threads_share_a_stack_and_idle_ones_are_last(void **state
 
 	(void)state;
 	assert_has(text, "\nThe other 51 threads:\n  Thread 4400 busy, running\n");
-	assert_has(text, "\n  50 threads, all waiting in futex: 4300 ThreadPoolExecutor-0_0, 4301\n");
+	assert_has(text, "\n  50 threads, waiting in futex: 4300 ThreadPoolExecutor-0_0, 4301\n");
 	assert_has(text, " and 44 more\n     0 py  _worker ");
 	assert_has(text, "\n  sent by     pid 812 timeout, user root (0), its ancestor\n");
-	assert_has(text, "\n  (3 older ones are left out here)\n  04:13:55.123Z  -10.0 s    SIGTERM, handled");
+	assert_has(text, "\n  (3 older ones are left out here)\n  04:13:55.123Z  -10.0 s    "
+			 "SIGTERM, handled");
 	assert_has(text, "\n  memory grew 66.0 MiB/min for 6 min 30 s\n");
 	if (count_lines(text) > 120)
 		fail_msg("%zu lines for 52 threads", count_lines(text));
@@ -233,8 +242,10 @@ static void test_exception_reads_as_python_prints_it(void **state)
 	_cleanup_(freep) char *text = render("exception", "text");
 
 	(void)state;
-	assert_has(text, "\n  Traceback (most recent call last):\n    File \"/srv/app.py\", line 100, in f\n");
-	assert_has(text, "\n    File \"/srv/app.py\", line 1, in f\n  RuntimeError: cannot start\n  see below\n");
+	assert_has(text, "\n  Traceback (most recent call last):\n    File \"/srv/app.py\", line "
+			 "100, in f\n");
+	assert_has(text, "\n    File \"/srv/app.py\", line 1, in f\n  RuntimeError: cannot start\n "
+			 " see below\n");
 	assert_has(text, "\n  which came from:\n");
 	assert_has(text, "\n  OSError: [Errno 98] Address in use\n");
 }
@@ -244,7 +255,8 @@ static void test_snapshot_is_no_death(void **state)
 	_cleanup_(freep) char *text = render("snapshot", "text");
 
 	(void)state;
-	assert_has(text, "\n  taken       2026-11-24 04:14:05.123Z after 4 h 33 min; it lives on\n");
+	assert_has(text,
+		   "\n  taken       2026-11-24 04:14:05.123Z after 4 h 33 min; it lives on\n");
 	assert_has_not(text, "ended ");
 	assert_has(text, "\nThe main thread: 4242 python3\n");
 }
@@ -312,7 +324,8 @@ static void test_words(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(spans); i++)
 		assert_string_equal(words_duration(&arena, spans[i].ns), spans[i].text);
-	assert_string_equal(words_rfc3339(&arena, INT64_C(1795493645123456789)), "2026-11-24T04:14:05.123456Z");
+	assert_string_equal(words_rfc3339(&arena, INT64_C(1795493645123456789)),
+			    "2026-11-24T04:14:05.123456Z");
 	assert_string_equal(words_rfc3339(&arena, -1), "1969-12-31T23:59:59.999999Z");
 	assert_string_equal(words_size(&arena, 1023), "1023 B");
 	assert_string_equal(words_size(&arena, 1 << 20), "1.0 MiB");
