@@ -152,8 +152,10 @@ static int run(const struct options *o, const struct store *store, struct watch 
 			watch_relay(watch, &news.own_signal);
 			break;
 		case WATCH_STOPPED:
-			// What the shell must see stopped is us. It continues the whole job.
-			raise(SIGSTOP);
+			// What the shell must see stopped is us; it continues the whole job. SIGSTOP is not a
+			// terminal's doing: who sent it to the child will continue the child, not us.
+			if (news.signo != SIGSTOP)
+				raise(SIGSTOP);
 			break;
 		case WATCH_NAMED_ENDED:
 			// A daemon that stays behind does not change how the program ended.

@@ -58,7 +58,9 @@ struct error *call_describe(const struct thread *thread, const struct mem *mem,
 		return error_nomem();
 	const char *arguments = arguments_of(name);
 	buf_addstr(&buf, name);
-	for (unsigned i = 0; arguments && i < 6 && (arguments[i] || i == 0); i++) {
+	size_t n_arguments = arguments ? strlen(arguments) : 0;
+	// A call without any still has its parentheses.
+	for (size_t i = 0; arguments && i < 6 && i < (n_arguments ? n_arguments : 1); i++) {
 		uint64_t v = regs->r[regs->arch->arguments[i]];
 
 		buf_addstr(&buf, i ? ", " : "(");

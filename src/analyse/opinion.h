@@ -5,7 +5,7 @@
 #include "findings.h"
 
 /* The longest summary; it is the first thing read, so it has to fit on three lines. */
-#define OPINION_SUMMARY 220
+#define OPINION_SUMMARY 200
 
 /*
  * A verdict while it is written. Texts are made one line each and bounded. Without memory the

@@ -251,7 +251,9 @@ static void tell_abort(const struct findings *findings, struct opinion *opinion)
 			    code ? code : opinion_text(opinion, "%d", death->info.code));
 	else
 		opinion_for(opinion, "exit status", "SIGABRT ended it");
-	if (fault->message)
+	// The interpreter's own words have been told already.
+	const char *told = findings->python.fatal_error;
+	if (fault->message && !(told && !strcmp(told, fault->message)))
 		opinion_for(opinion, fault->message_source ? fault->message_source : "memory",
 			    "\"%s\"", fault->message);
 	if (native)
@@ -372,7 +374,7 @@ static void tell_fd(struct opinion *opinion, const struct fd *fd)
 			    opinion_clip(opinion, fd->target, 300));
 		return;
 	}
-	opinion_for(opinion, "/proc", "fd %d%s is a %s%s%s socket, local %s, peer %s, state %s",
+	opinion_for(opinion, "/proc", "fd %d%s: %s%s%s socket, local %s, peer %s, state %s",
 		    fd->fd, std_name(fd->fd), socket->family ? socket->family : "",
 		    socket->family && socket->type ? " " : "", socket->type ? socket->type : "",
 		    socket->local ? socket->local : "unknown",
@@ -417,7 +419,7 @@ bool judge_broken_pipe(const struct findings *findings, struct opinion *opinion)
 	opinion_claim(opinion, CAUSE_BROKEN_PIPE, death->info.signo && writes ? CERTAIN : LIKELY,
 		      "SIGPIPE killed it: it wrote to %s had gone%s%s.", broken_end(opinion, fd),
 		      in,
-		      is_python ? ", and SIGPIPE was at its default, not ignored as CPython sets it"
+		      is_python ? ", with SIGPIPE set back to its default"
 				: "");
 	if (death->info.signo)
 		opinion_for(opinion, "siginfo",

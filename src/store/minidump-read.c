@@ -286,12 +286,15 @@ static struct error *read_memory(struct reader *r)
 		const uint8_t *p = list + i * MD_MEMORY_SIZE;
 		err = add_memory(r, u64_at(p), u32_at(p + 12), u32_at(p + 8), &used, &bad);
 	}
-	// Readers use a thread's own stack where the list lacks it; our lists have them all.
+	// Readers use a thread's own stack where the list lacks it, which ours never does. Threads may
+	// share one, so that their bytes add up to more than the file.
+	bool shared = false;
 	used = 0;
 	list = list_of(r, MD_THREAD_LIST, MD_THREAD_SIZE, &n);
 	for (size_t i = 0; i < n && !r->state && !err; i++) {
 		const uint8_t *p = list + i * MD_THREAD_SIZE;
-		err = add_memory(r, u64_at(p + 24), u32_at(p + 36), u32_at(p + 32), &used, &bad);
+		err = add_memory(r, u64_at(p + 24), u32_at(p + 36), u32_at(p + 32), &used,
+				 &shared);
 	}
 	struct stream s = stream_of(r, MD_MEMORY64_LIST);
 	if (s.len >= 16) {

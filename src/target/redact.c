@@ -5,112 +5,379 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../buf.h"
 #include "../cleanup.h"
 
-static char redacted[] = "[redacted]";
+#define REDACTED "[redacted]"
 
-// Whole words of a name. Plurals and joined forms that are in use stand for themselves.
-static const char *const words[] = {
-	"password", "passwords", "passwd", "passphrase", "pass",	"secret",    "secrets",
-	"token",    "tokens",	 "key",	   "keys",	 "apikey",	"apikeys",   "accesskey",
-	"secretkey", "privatekey", "authtoken", "credential", "credentials", "creds", "auth",
-	"authorization", "cookie", "cookies", "dsn", "signature", "salt", "private", "pwd",
-};
+// Names are looked at no further than this.
+#define NAME_MAX_LEN 256
 
-// Names that have such a word and hold no secret.
-static const char *const harmless[] = {
-	"PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY", "GPG_AGENT_INFO", "KEYBOARD", "LESSKEY",
-};
+// The first part of a JSON web token is some tens of bytes, with a certificate in it thousands.
+#define JWT_HEAD_MAX 8192
 
-static const struct {
-	const char *prefix;
-	size_t least; /* a value this long with that beginning is one */
-} shapes[] = {
-	{ "AKIA", 20 }, { "ASIA", 20 }, { "ghp_", 20 }, { "gho_", 20 },	 { "ghs_", 20 },
-	{ "ghu_", 20 }, { "github_pat_", 22 }, { "xoxb-", 15 }, { "xoxp-", 15 }, { "xoxa-", 15 },
-	{ "xoxs-", 15 }, { "sk-", 20 }, { "AIza", 30 }, { "eyJ", 40 },	 { "glpat-", 20 },
-	{ "-----BEGIN ", 20 },
-};
-
-static bool is_word(const char *name, size_t len)
+static bool is_alnum(char c)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strlen(words[i]) == len && !strncasecmp(words[i], name, len))
+	return isalnum((unsigned char)c) != 0;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+// The next word of NAME from *AT on, in capitals; its length, 0 at the end.
+static size_t next_word(const char *name, size_t len, size_t *at, char *ret, size_t size)
+{
+	size_t i = *at, n = 0;
+
+	while (i < len && !isalpha((unsigned char)name[i]))
+		i++;
+	for (; i < len && isalpha((unsigned char)name[i]); i++) {
+		if (n && isupper((unsigned char)name[i]) && islower((unsigned char)name[i - 1]))
+			break;
+		if (n < size - 1)
+			ret[n++] = (char)toupper((unsigned char)name[i]);
+	}
+	ret[n] = '\0';
+	*at = i;
+	return n;
+}
+
+static bool ends_in(const char *word, const char *end)
+{
+	size_t n = strlen(word), k = strlen(end);
+
+	return n >= k && !strcmp(word + n - k, end);
+}
+
+static bool among(const char *word, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(word, list[i]))
 			return true;
+	return false;
+}
+
+// A session that is a desktop's or a terminal's, and no secret of a web server's.
+static bool desktop_session(const char *name, size_t len)
+{
+	static const char *const words[] = { "XDG", "DESKTOP", "DBUS", "KDE", "GNOME",
+					     "TERM", "ITERM", "TMUX", "MANAGER", "KONSOLE" };
+	char word[NAME_MAX_LEN];
+
+	for (size_t at = 0; next_word(name, len, &at, word, sizeof(word));)
+		if (among(word, words, ARRAY_SIZE(words)))
+			return true;
+	return false;
+}
+
+static bool secret_name(const char *name, size_t len)
+{
+	static const char *const parts[] = { "PASSWORD", "PASSWD",	"PASSPHRASE",
+					     "SECRET",	 "CREDENTIAL", "APIKEY",
+					     "ACCESSKEY", "PRIVATEKEY" };
+	static const char *const whole[] = {
+		"PASS",	 "PWD",	   "CREDS",   "AUTH", "OAUTH",	 "AUTHORIZATION", "COOKIE",
+		"COOKIES", "DSN",  "PRIVATE", "JWT",  "BEARER",	 "SALT",	  "SIGNATURE",
+		"SSHPASS", "WEBHOOK", "SECRETS",
+	};
+	char word[NAME_MAX_LEN], before[NAME_MAX_LEN] = "";
+
+	if (len >= NAME_MAX_LEN)
+		len = NAME_MAX_LEN - 1;
+	if ((len == 3 && !strncasecmp(name, "PWD", 3)) ||
+	    (len == 6 && !strncasecmp(name, "OLDPWD", 6)))
+		return false;
+	for (size_t at = 0, n = 0; next_word(name, len, &at, word, sizeof(word)); n++) {
+		if (!n && !strcmp(word, "NO"))
+			return false;
+		for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+			if (strstr(word, parts[i]))
+				return true;
+		if (among(word, whole, ARRAY_SIZE(whole)) || ends_in(word, "TOKEN") ||
+		    ends_in(word, "TOKENS") ||
+		    (!strcmp(word, "STRING") && !strcmp(before, "CONNECTION")))
+			return true;
+		if ((!strcmp(word, "SESSION") || !strcmp(word, "SESSIONID") ||
+		     ends_in(word, "SESSID")) &&
+		    !desktop_session(name, len))
+			return true;
+		if (strcmp(word, "KEY") && strcmp(word, "KEYS")) {
+			strcpy(before, word);
+			continue;
+		}
+		size_t rest = at;
+		if (!next_word(name, len, &rest, (char[NAME_MAX_LEN]){}, NAME_MAX_LEN))
+			return strcmp(before, "PUBLIC") != 0;
+		strcpy(before, word);
+	}
 	return false;
 }
 
 bool redact_name(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
-		if (!strcmp(name, harmless[i]))
-			return false;
-	for (const char *p = name; *p;) {
-		size_t len = 0;
-
-		// A change from lower to upper case begins a word too: apiKey, dbPassword.
-		while (isalpha((unsigned char)p[len]) &&
-		       !(len && islower((unsigned char)p[len - 1]) && isupper((unsigned char)p[len])))
-			len++;
-		if (len && is_word(p, len))
-			return true;
-		p += len ? len : 1;
-	}
-	return false;
+	return secret_name(name, strlen(name));
 }
 
-static bool has_shape(const char *value)
+// Where a secret lies, and not the secret: DB_PASSWORD_FILE=/run/secrets/db, SSH_AUTH_SOCK.
+static bool names_a_place(const char *name, size_t len, const char *value)
 {
-	size_t len = strlen(value);
+	static const char *const places[] = { "FILE", "PATH", "DIR", "SOCK", "SOCKET" };
+	char word[NAME_MAX_LEN], last[NAME_MAX_LEN] = "";
 
-	for (size_t i = 0; i < ARRAY_SIZE(shapes); i++)
-		if (len >= shapes[i].least && !strncmp(value, shapes[i].prefix, strlen(shapes[i].prefix)))
-			return true;
-	return false;
+	if (value[0] != '/')
+		return false;
+	if (len >= NAME_MAX_LEN)
+		len = NAME_MAX_LEN - 1;
+	for (size_t at = 0; next_word(name, len, &at, word, sizeof(word));)
+		strcpy(last, word);
+	return among(last, places, ARRAY_SIZE(places));
 }
 
 /*
- * The password in "scheme://user:password@host" (RFC 3986, 3.2.1), wherever the URL stands in
- * VALUE. The last '@' before the path ends it: people do not always escape theirs.
+ * A text on its way through the net: it is read once from left to right, and what is to be said
+ * instead goes to `out`. `kept` is how far it has been copied.
  */
-static const char *url_password(const char *value, size_t *len)
-{
-	for (const char *p = value; (p = strstr(p, "://")); p += 3) {
-		const char *authority = p + 3, *at = NULL;
-		size_t end = strcspn(authority, "/?# \t\"'");
+struct scan {
+	const char *text;
+	size_t len, kept;
+	struct buf out;
+	// Where the next '@' and white space are, looked for once each, so that a hostile text of a
+	// thousand half URLs does not make this quadratic.
+	size_t next_at, next_space;
+};
 
-		for (size_t i = 0; i < end; i++)
-			if (authority[i] == '@')
-				at = authority + i;
-		const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
-		if (colon && at > colon + 1) {
-			*len = (size_t)(at - colon - 1);
-			return colon + 1;
-		}
+static void replace(struct scan *s, size_t from, size_t to)
+{
+	buf_add(&s->out, s->text + s->kept, from - s->kept);
+	buf_addstr(&s->out, REDACTED);
+	s->kept = to;
+}
+
+static size_t run_at_most(const struct scan *s, size_t at, const char *more, size_t max)
+{
+	size_t end = max < s->len - at ? at + max : s->len;
+
+	while (at < end && (is_alnum(s->text[at]) || strchr(more, s->text[at])))
+		at++;
+	return at;
+}
+
+static size_t run(const struct scan *s, size_t at, const char *more)
+{
+	return run_at_most(s, at, more, s->len);
+}
+
+static bool starts(const struct scan *s, size_t at, const char *with)
+{
+	size_t n = strlen(with);
+
+	return n <= s->len - at && !memcmp(s->text + at, with, n);
+}
+
+// The end of the well-known token that begins AT, 0 when none does.
+static size_t token_end(const struct scan *s, size_t at)
+{
+	static const struct {
+		const char *prefix, *also; /* characters beside letters and digits */
+		size_t least;		   /* as long as this without the prefix */
+	} shapes[] = {
+		{ "AKIA", "", 16 },	    { "ASIA", "", 16 },	       { "ghp_", "", 20 },
+		{ "gho_", "", 20 },	    { "ghu_", "", 20 },	       { "ghs_", "", 20 },
+		{ "ghr_", "", 20 },	    { "github_pat_", "_", 20 }, { "glpat-", "-_", 16 },
+		{ "sk-", "-_", 16 },	    { "sk_live_", "", 10 },     { "sk_test_", "", 10 },
+		{ "rk_live_", "", 10 },	    { "xoxb-", "-", 10 },	{ "xoxp-", "-", 10 },
+		{ "xoxa-", "-", 10 },	    { "xoxr-", "-", 10 },	{ "xoxs-", "-", 10 },
+		{ "xapp-", "-", 10 },	    { "AIza", "-_", 30 },	{ "npm_", "", 30 },
+		{ "hf_", "", 30 },	    { "pypi-AgEI", "-_", 30 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+		if (s->text[at] != shapes[i].prefix[0] || !starts(s, at, shapes[i].prefix))
+			continue;
+		size_t from = at + strlen(shapes[i].prefix), end = run(s, from, shapes[i].also);
+		if (end - from >= shapes[i].least)
+			return end;
 	}
-	return NULL;
+	// RFC 7519: three parts in base64url; the first begins with '{"'.
+	if (starts(s, at, "eyJ")) {
+		size_t head = run_at_most(s, at, "-_", JWT_HEAD_MAX);
+		size_t end = head < s->len && s->text[head] == '.' ? run(s, head, "-_.") : head;
+
+		if (head - at >= 10 && end - head >= 10)
+			return end;
+	}
+	return 0;
+}
+
+// RFC 7468: from "-----BEGIN" to the dashes behind "-----END", or all the rest.
+static size_t pem_end(const struct scan *s, size_t at)
+{
+	if (!starts(s, at, "-----BEGIN "))
+		return 0;
+	const char *end = memmem(s->text + at, s->len - at, "-----END ", 9);
+	const char *dashes = end ? memmem(end + 9, (size_t)(s->text + s->len - end) - 9, "-----", 5)
+				 : NULL;
+	return dashes ? (size_t)(dashes - s->text) + 5 : s->len;
+}
+
+static size_t find_from(const struct scan *s, size_t at, size_t known, const char *set)
+{
+	if (known != 0 && known >= at)
+		return known;
+	while (at < s->len && !strchr(set, s->text[at]))
+		at++;
+	return at;
+}
+
+/*
+ * RFC 3986, 3.2: the user information of the URL whose "//" ends before AT. People do not always
+ * escape their passwords: the last '@' of the authority ends it, and when there is none because
+ * the password has a slash, the next one.
+ */
+static size_t url_password(struct scan *s, size_t at)
+{
+	size_t end = at, colon = 0, last = 0;
+
+	for (; end < s->len && !strchr("/?# \t\n\"'<>", s->text[end]); end++) {
+		if (s->text[end] == ':' && !colon && !last)
+			colon = end;
+		if (s->text[end] == '@')
+			last = end;
+	}
+	if (!last && colon && s->text[at] != '[') {
+		size_t port = colon + 1;
+
+		while (port < end && isdigit((unsigned char)s->text[port]))
+			port++;
+		s->next_at = find_from(s, at, s->next_at, "@");
+		s->next_space = find_from(s, at, s->next_space, " \t\n\"'<>");
+		if (port < end && s->next_at < s->next_space && s->next_at < s->len)
+			last = s->next_at;
+	}
+	if (!last)
+		return at;
+	if (colon && colon < last) {
+		if (last > colon + 1)
+			replace(s, colon + 1, last);
+		return last;
+	}
+	// Without a password a user is a name, unless it is as long as nobody's is.
+	if (last - at >= 20 && run(s, at, "-_") == last)
+		replace(s, at, last);
+	return last;
+}
+
+// The end of a value that begins AT: of a quoted text, or where it would end in a shell or a URL.
+static size_t value_end(const struct scan *s, size_t at, const char *stops)
+{
+	if (at < s->len && (s->text[at] == '"' || s->text[at] == '\'')) {
+		char quote = s->text[at++];
+
+		while (at < s->len && s->text[at] != quote)
+			at += s->text[at] == '\\' && at + 1 < s->len ? 2 : 1;
+		return at;
+	}
+	while (at < s->len && !strchr(stops, s->text[at]))
+		at++;
+	return at;
+}
+
+static size_t skip_spaces(const struct scan *s, size_t at)
+{
+	while (at < s->len && is_space(s->text[at]))
+		at++;
+	return at;
+}
+
+static void replace_value(struct scan *s, size_t at, const char *stops)
+{
+	size_t end = value_end(s, at, stops);
+
+	if (at < s->len && (s->text[at] == '"' || s->text[at] == '\''))
+		at++;
+	if (end > at && !(end - at == strlen(REDACTED) && starts(s, at, REDACTED)))
+		replace(s, at, end);
+}
+
+/*
+ * The word from AT to END, with its value behind it: "NAME=value", '"NAME": "value"',
+ * "NAME: value", "--NAME value". A colon alone does not count: PATH is full of them.
+ */
+static void assignment(struct scan *s, size_t at, size_t end)
+{
+	size_t dashes = at, p = end;
+
+	while (dashes < end && s->text[dashes] == '-')
+		dashes++;
+	if (dashes == end || !secret_name(s->text + dashes, end - dashes))
+		return;
+	bool quoted = p < s->len && (s->text[p] == '"' || s->text[p] == '\'') && at &&
+		      s->text[at - 1] == s->text[p];
+	if (quoted)
+		p++;
+	size_t mark = skip_spaces(s, p);
+	bool bearer = end - dashes >= 4 && (!strncasecmp(s->text + dashes, "auth", 4) ||
+					    !strncasecmp(s->text + dashes, "cookie", 6));
+	if (mark < s->len && s->text[mark] == '=' && (mark == p || quoted)) {
+		if (mark + 1 < s->len && s->text[mark + 1] == '=')
+			return;
+		if (!names_a_place(s->text + dashes, end - dashes,
+				   mark + 1 < s->len ? s->text + mark + 1 : ""))
+			replace_value(s, mark + 1, " \t\n\r\"';&");
+	} else if (mark < s->len && s->text[mark] == ':' && mark == p &&
+		   (quoted || (p + 1 < s->len && is_space(s->text[p + 1])))) {
+		// A header's value goes to its line's end: "Authorization: Basic dTpw".
+		replace_value(s, skip_spaces(s, mark + 1), bearer ? "\n\r\"'" : " \t\n\r\"';,}");
+	} else if (dashes - at >= 1 && mark > p && mark < s->len && s->text[mark] != '-') {
+		replace_value(s, mark, " \t\n\r\"';&");
+	}
+}
+
+static struct error *scan_text(struct arena *arena, const char *text, char **ret)
+{
+	struct scan s = { .text = text, .len = strlen(text) };
+
+	for (size_t at = 0, word = 0; at < s.len;) {
+		size_t end = pem_end(&s, at);
+
+		// A token may begin behind a dash or an underscore, so every place is tried.
+		if (!end && (!at || !is_alnum(text[at - 1])))
+			end = token_end(&s, at);
+		if (end) {
+			replace(&s, at, end);
+		} else if (starts(&s, at, "://")) {
+			end = url_password(&s, at + 3);
+		} else if (at >= word && (word = run(&s, at, "_-.")) > at) {
+			assignment(&s, at, word);
+			end = at + 1;
+		} else {
+			end = at + 1;
+		}
+		at = end > s.kept ? end : s.kept;
+	}
+	*ret = (char *)text;
+	struct error *err = NULL;
+	if (s.kept) {
+		buf_add(&s.out, text + s.kept, s.len - s.kept);
+		err = buf_error(&s.out);
+		char *copy = err ? NULL : arena_strndup(arena, (char *)s.out.data, s.out.len);
+		if (copy)
+			*ret = copy;
+		else if (!err)
+			err = error_nomem();
+	}
+	buf_deinit(&s.out);
+	return err;
 }
 
 struct error *redact_value(struct arena *arena, const char *name, const char *value, char **ret)
 {
-	size_t len;
-
-	*ret = (char *)value;
-	if (*value && (redact_name(name) || has_shape(value))) {
-		*ret = redacted;
-		return NULL;
-	}
-	// Every URL in it: after a replacement the next is looked for behind it.
-	for (const char *rest = value, *password; (password = url_password(rest, &len));) {
-		size_t before = (size_t)(password - *ret);
-		char *copy = arena_printf(arena, "%.*s%s%s", (int)before, *ret, redacted, password + len);
-
-		if (!copy)
-			return error_nomem();
-		*ret = copy;
-		rest = copy + before + strlen(redacted);
-	}
-	return NULL;
+	if (!*value || !redact_name(name) || names_a_place(name, strlen(name), value))
+		return scan_text(arena, value, ret);
+	*ret = arena_strdup(arena, REDACTED);
+	return *ret ? NULL : error_nomem();
 }
 
 struct error *redact_assignment(struct arena *arena, const char *text, char **ret)
@@ -119,7 +386,7 @@ struct error *redact_assignment(struct arena *arena, const char *text, char **re
 	char *value;
 
 	if (!equals)
-		return redact_value(arena, "", text, ret);
+		return scan_text(arena, text, ret);
 	char *name = arena_strndup(arena, text, (size_t)(equals - text));
 	struct error *err = name ? redact_value(arena, name, equals + 1, &value) : error_nomem();
 	if (err)
@@ -131,20 +398,156 @@ struct error *redact_assignment(struct arena *arena, const char *text, char **re
 	return *ret ? NULL : error_nomem();
 }
 
+// Programs that take a password by an option whose name does not say so.
+static const struct program {
+	const char *name, *option;
+	enum {
+		JOINED, // -pXXX; "-p" alone asks for it
+		NEXT,	// -a XXX or -aXXX
+		USER,	// -u user:XXX, -uuser:XXX, --user likewise
+	} form;
+} programs[] = {
+	{ "mysql", "-p", JOINED },	{ "mysqldump", "-p", JOINED },	 { "mysqladmin", "-p", JOINED },
+	{ "mysqlimport", "-p", JOINED }, { "mysqlcheck", "-p", JOINED }, { "mysqlshow", "-p", JOINED },
+	{ "mariadb", "-p", JOINED },	{ "mariadb-dump", "-p", JOINED },
+	{ "mariadb-admin", "-p", JOINED }, { "mariabackup", "-p", JOINED },
+	{ "xtrabackup", "-p", JOINED }, { "sshpass", "-p", NEXT },	 { "redis-cli", "-a", NEXT },
+	{ "mongo", "-p", NEXT },	{ "mongosh", "-p", NEXT },	 { "mongodump", "-p", NEXT },
+	{ "mongorestore", "-p", NEXT }, { "docker", "-p", NEXT },	 { "podman", "-p", NEXT },
+	{ "sqlcmd", "-P", NEXT },	{ "mosquitto_pub", "-P", NEXT }, { "mosquitto_sub", "-P", NEXT },
+	{ "ldapsearch", "-w", NEXT },	{ "ldapmodify", "-w", NEXT },	 { "ldapadd", "-w", NEXT },
+	{ "curl", "-u", USER },		{ "curl", "--user", USER },	 { "curl", "--proxy-user", USER },
+	{ "http", "-a", USER },
+};
+
+// What the words of a command line so far say about the next one.
+struct words {
+	const char *program;
+	bool secret, user; /* the next word is a secret, or user:secret */
+	bool login;	   /* docker's -p publishes ports, docker login's is a password */
+	bool script;	   /* it was -c: a command line of its own may follow */
+};
+
+static bool takes_secrets(const struct words *w, const struct program *p)
+{
+	if (!w->program || strcmp(w->program, p->name))
+		return false;
+	return (strcmp(p->name, "docker") && strcmp(p->name, "podman")) || w->login;
+}
+
+static void user_colon_secret(struct buf *out, const char *text, size_t len)
+{
+	const char *colon = memchr(text, ':', len);
+	size_t shown = colon ? (size_t)(colon - text) + 1 : len;
+
+	buf_add(out, text, shown);
+	if (shown < len)
+		buf_addstr(out, REDACTED);
+}
+
+// WORD as it may be shown, into OUT.
+static void next_argument(struct words *w, const char *word, size_t len, struct buf *out)
+{
+	size_t dashes = strspn(word, "-");
+	const char *equals = memchr(word, '=', len);
+	struct words before = *w;
+
+	w->secret = w->user = false;
+	w->script = len == 2 && !memcmp(word, "-c", 2);
+	if (!len || (before.secret && word[0] != '-')) {
+		buf_addstr(out, len ? REDACTED : "");
+		return;
+	}
+	if (before.user && word[0] != '-') {
+		user_colon_secret(out, word, len);
+		return;
+	}
+	for (size_t i = 0; dashes && i < ARRAY_SIZE(programs); i++) {
+		const struct program *p = &programs[i];
+		size_t n = strlen(p->option);
+
+		if (!takes_secrets(w, p) || len < n || memcmp(word, p->option, n))
+			continue;
+		if (len == n) {
+			w->secret = p->form == NEXT;
+			w->user = p->form == USER;
+			continue;
+		}
+		// "--user" is no long form of "-u", and "-password" no "-p" with something behind it.
+		if (dashes != strspn(p->option, "-") || (dashes == 2 && word[n] != '='))
+			continue;
+		n += word[n] == '=';
+		buf_add(out, word, n);
+		if (p->form == USER)
+			user_colon_secret(out, word + n, len - n);
+		else
+			buf_addstr(out, REDACTED);
+		return;
+	}
+	if (dashes && !equals && !w->user && !w->secret)
+		w->secret = secret_name(word + dashes, len - dashes);
+	if (equals && equals > word + dashes && equals + 1 < word + len &&
+	    (!names_a_place(word + dashes, (size_t)(equals - word) - dashes, equals + 1)) &&
+	    secret_name(word + dashes, (size_t)(equals - word) - dashes)) {
+		buf_add(out, word, (size_t)(equals - word) + 1);
+		buf_addstr(out, REDACTED);
+		return;
+	}
+	if (!dashes) {
+		const char *slash = memrchr(word, '/', len);
+		const char *base = slash ? slash + 1 : word;
+		size_t n = len - (size_t)(base - word);
+
+		for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+			if (strlen(programs[i].name) == n && !memcmp(programs[i].name, base, n))
+				w->program = programs[i].name;
+		w->login = w->login || (n == 5 && !memcmp(base, "login", 5));
+	}
+	buf_add(out, word, len);
+}
+
+// One argument may hold a whole command line: sh -c "mysqldump -psecret db".
+static struct error *one_argument(struct words *w, const char *arg, struct buf *out)
+{
+	size_t len = strlen(arg);
+
+	size_t name = strcspn(arg, "= \t\n");
+	if (!memchr(arg, ' ', len) || w->secret || (arg[name] == '=' && !w->script)) {
+		next_argument(w, arg, len, out);
+		return buf_error(out);
+	}
+	struct words inner = {};
+	w->secret = w->user = w->script = false;
+	for (size_t at = 0; at < len;) {
+		size_t n = strcspn(arg + at, " \t\n"), space = strspn(arg + at + n, " \t\n");
+
+		if (n)
+			next_argument(&inner, arg + at, n, out);
+		buf_add(out, arg + at + n, space);
+		at += n + space;
+	}
+	return buf_error(out);
+}
+
 struct error *redact_arguments(struct arena *arena, char **args, size_t n)
 {
-	bool secret_follows = false;
+	struct words words = {};
 	struct error *err = NULL;
 
 	for (size_t i = 0; !err && i < n; i++) {
-		// An option that wants a secret has it next, unless there stands another option.
-		if (secret_follows && args[i][0] != '-') {
-			args[i] = redacted;
-			secret_follows = false;
+		_cleanup_(buf_deinit) struct buf out = {};
+		char *shown;
+
+		err = scan_text(arena, args[i], &shown);
+		if (!err)
+			err = one_argument(&words, shown, &out);
+		if (err)
+			break;
+		if (out.len == strlen(args[i]) && !memcmp(out.data, args[i], out.len))
 			continue;
-		}
-		secret_follows = i && args[i][0] == '-' && !strchr(args[i], '=') && redact_name(args[i]);
-		err = redact_assignment(arena, args[i], &args[i]);
+		args[i] = arena_strndup(arena, (char *)out.data, out.len);
+		if (!args[i])
+			err = error_nomem();
 	}
 	return err;
 }

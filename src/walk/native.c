@@ -14,6 +14,7 @@
 #define NATIVE_MAX_FP_STEP  ((taddr)1 << 20) /* bytes of one frame found by its frame pointer */
 #define NATIVE_MAX_SCAN	    ((taddr)16 << 10) /* bytes looked through for one return address */
 #define NATIVE_MAX_SCANS    256		     /* frames of one thread that may be found so */
+#define NATIVE_CACHE	    1024	     /* pcs whose rules libunwind keeps */
 #define NATIVE_MAX_READS    (8u << 20) /* of libunwind for one thread: its expressions may loop */
 
 // Registers by DWARF number, which differ from the kernel's order on x86_64.
@@ -59,6 +60,7 @@ struct known {
 };
 
 struct unwinder {
+	uint64_t serial; /* no two have the same */
 	struct images *images;
 	struct cfi *cfi; /* one per module */
 	struct arena arena;
@@ -69,7 +71,6 @@ struct unwinder {
 	const struct mem_range *region; /* NULL: none yet */
 	const struct mapping *code;     /* the executable mapping asked for last */
 
-	unw_addr_space_t space;
 	const struct frame_regs *regs; /* what a cursor starts from */
 	struct buf window;
 	unsigned reads;	   /* that are left */
@@ -348,7 +349,9 @@ static int no_proc_name(unw_addr_space_t space, unw_word_t at, char *ret, size_t
 	return -UNW_ENOINFO;
 }
 
-struct error *unwinder_create(struct images *images, struct unwinder **ret)
+// The address space has no state but the rules it keeps. It is made once: destroying one loses what
+// its larger cache consists of.
+static unw_addr_space_t address_space(const struct unwinder *u)
 {
 	static unw_accessors_t accessors = {
 		.find_proc_info = find_proc_info,
@@ -360,6 +363,26 @@ struct error *unwinder_create(struct images *images, struct unwinder **ret)
 		.resume = no_resume,
 		.get_proc_name = no_proc_name,
 	};
+	static unw_addr_space_t space;
+	static uint64_t owner; // whose rules it keeps
+
+	if (!space) {
+		space = unw_create_addr_space(&accessors, 0);
+		if (!space)
+			return NULL;
+		// Not UNW_CACHE_PER_THREAD: what that keeps is told apart by nothing but the pc.
+		unw_set_caching_policy(space, UNW_CACHE_GLOBAL);
+		unw_set_cache_size(space, NATIVE_CACHE, 0);
+	}
+	if (owner != u->serial)
+		unw_flush_cache(space, 0, 0);
+	owner = u->serial;
+	return space;
+}
+
+struct error *unwinder_create(struct images *images, struct unwinder **ret)
+{
+	static uint64_t serial;
 	_cleanup_(unwinder_destroyp) struct unwinder *u = calloc(1, sizeof(*u));
 
 	if (!u)
@@ -367,12 +390,9 @@ struct error *unwinder_create(struct images *images, struct unwinder **ret)
 	u->images = images;
 	u->mem.read = unwinder_read;
 	u->cfi = calloc(images->snapshot->modules.n + 1, sizeof(*u->cfi));
-	u->space = unw_create_addr_space(&accessors, 0);
-	if (!u->cfi || !u->space)
+	u->serial = ++serial;
+	if (!u->cfi)
 		return error_nomem();
-	// Not UNW_CACHE_PER_THREAD: that cache outlives its address space and is mistaken for the next
-	// one's.
-	unw_set_caching_policy(u->space, UNW_CACHE_GLOBAL);
 	*ret = TAKE(u);
 	return NULL;
 }
@@ -381,8 +401,6 @@ void unwinder_destroy(struct unwinder *u)
 {
 	if (!u)
 		return;
-	if (u->space)
-		unw_destroy_addr_space(u->space);
 	for (size_t i = 0; u->cfi && i < u->images->snapshot->modules.n; i++)
 		cfi_deinit(&u->cfi[i]);
 	free(u->cfi);
@@ -459,9 +477,12 @@ static struct error *walk_libunwind(struct walk *w)
 	unw_cursor_t cursor, before;
 	unw_word_t ip, sp;
 	size_t steps = 0;
+	unw_addr_space_t space = address_space(u);
 
+	if (!space)
+		return error_nomem();
 	u->regs = &start;
-	if (unw_init_remote(&cursor, u->space, u) < 0)
+	if (unw_init_remote(&cursor, space, u) < 0)
 		return NULL;
 	for (before = cursor; !full(w); steps++) {
 		// What stops it (the root, missing memory, nonsense) is looked at by the rules.

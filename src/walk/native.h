@@ -32,7 +32,7 @@ void native_stack_deinit(struct native_stack *stack);
 
 /*
  * Unwinds the threads of one snapshot, by CFI through libunwind, libdw where that stops short.
- * Borrows the images it is made with.
+ * Borrows the images it is made with. All unwinders belong to one thread of ours.
  */
 struct unwinder;
 

@@ -77,7 +77,7 @@ def test_streams_come_through_whole(pcatch):
 
 PROBE = """
 import json, os, resource, signal
-status = dict(line.strip().split(":\\t") for line in open("/proc/self/status") if ":\\t" in line)
+status = {k: v.strip() for k, _, v in (s.partition(":") for s in open("/proc/self/status"))}
 print(json.dumps({
     "environ": {k: v for k, v in os.environ.items() if k != "_"},
     "signals": {k: status[k] for k in ("SigBlk", "SigIgn", "SigCgt")},
@@ -108,6 +108,7 @@ def test_child_finds_the_world_that_env_would_show_it(pcatch):
                 pass_fds=[writer],
                 timeout=30 * SLOWNESS,
             )
+            assert done.returncode == 0, done.stderr
             worlds.append(json.loads(done.stdout))
         assert worlds[1] == worlds[0]
     finally:
@@ -195,7 +196,10 @@ def interrupted(signo, frame):
     sys.exit(9)
 signal.signal(signal.SIGINT, interrupted)
 signal.signal(signal.SIGCONT, lambda *_: print("go" + "ing on", flush=True))
+# A thread that took the signal would not wake the main one, which runs Python's handlers.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGCONT])
 threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGCONT])
 print("pid", __import__("os").getpid(), flush=True)
 while True:
     signal.pause()

@@ -4,7 +4,6 @@
  * test_python_walk.py. What is printed was walked from the pages alone that a walk for
  * capture had touched before, as a report is.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the Python walk makes of a running interpreter, against what that says of itself.
+
+Every CPython in ~/.pyenv/versions and /usr/bin/python3 is asked, or those in PCATCH_TEST_PYTHONS
+(paths with colons between). python-live is looked for beside the program that PCATCH names.
+"""
+import glob
+import json
+import os
+import pathlib
+import subprocess
+import threading
+import time
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+PCATCH = pathlib.Path(os.environ.get("PCATCH") or HERE.parents[1] / "build" / "src" / "pcatch")
+LIVE = pathlib.Path(os.environ.get("PYTHON_LIVE") or
+                    PCATCH.resolve().parents[1] / "tests" / "walk" / "python-live")
+SLOWNESS = float(os.environ.get("PCATCH_TEST_SLOWNESS") or 1)
+WANTED = [(2, 7)] + [(3, minor) for minor in range(6, 14)]
+
+
+def version_of(python):
+    out = subprocess.run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    return tuple(map(int, out.stdout.decode().split("."))) if out.returncode == 0 else None
+
+
+def find_pythons():
+    listed = os.environ.get("PCATCH_TEST_PYTHONS")
+    paths = listed.split(":") if listed else (
+        sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))) +
+        ["/usr/bin/python3"])
+    found = [(version_of(path), path) for path in paths if os.access(path, os.X_OK)]
+    return [(version, path) for version, path in found if version in WANTED]
+
+
+PYTHONS = find_pythons()
+PARAMS = [pytest.param(path, id="%d.%d-%s" % (*version, "system" if path.startswith("/usr") else "pyenv"))
+          for version, path in PYTHONS]
+PARAMS += [pytest.param(None, id="%d.%d" % version) for version in WANTED
+           if version not in [v for v, _ in PYTHONS]]
+
+
+@pytest.fixture(params=PARAMS)
+def python(request):
+    if request.param is None:
+        pytest.skip("no CPython %s in ~/.pyenv/versions or /usr/bin" % request.node.callspec.id)
+    return request.param
+
+
+class Victim:
+    """A victim that has said its first line; it is let go, and must then end well."""
+
+    def __init__(self, python, *args):
+        self.process = subprocess.Popen([python, *args], cwd=HERE, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE,
+                                        env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"))
+        self.watchdog = threading.Timer(60 * SLOWNESS, self.process.kill)
+        self.watchdog.start()
+        self.said = self.process.stdout.readline().decode()
+
+    def __enter__(self):
+        assert self.said, "the victim said nothing"
+        return self
+
+    def __exit__(self, kind, *unused):
+        try:
+            self.process.stdin.write(b"go\n")
+            self.process.stdin.close()
+            ended = self.process.wait()
+        finally:
+            self.watchdog.cancel()
+            self.process.kill()
+            self.process.stdout.close()
+        assert kind or ended == 0, "the victim ended with %s" % ended
+
+
+class Walk:
+    def __init__(self, pid, *args):
+        if not os.access(LIVE, os.X_OK):
+            pytest.fail("%s is not there: build it, or name it by PYTHON_LIVE" % LIVE)
+        out = subprocess.run([LIVE, *args, str(pid)], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, timeout=60 * SLOWNESS)
+        assert out.returncode == 0, out.stderr.decode()
+        self.text = out.stdout.decode()
+        self.threads = {}
+        self.gaps = []
+        self.found_by = None
+        for line in self.text.splitlines():
+            kind, *rest = line.split("\t")
+            if kind == "found":
+                self.found_by = rest[0]
+            elif kind == "state":
+                self.version = tuple(map(int, rest[0].split(".")))
+                self.values = dict(field.split() for field in rest[1:])
+            elif kind == "thread":
+                self.threads[int(rest[1])] = thread = dict(
+                    tid=int(rest[0]), gil=rest[2] == "1", interpreter=int(rest[3]), gap=rest[4],
+                    frames=[])
+            elif kind == "frame":
+                thread["frames"].append([rest[0], rest[1], *map(int, rest[2:4]), rest[4] == "1"])
+            elif kind == "gap":
+                self.gaps.append(rest)
+
+
+def clean(text):
+    """Strings as the walk shows them: undecodable bytes and control characters as \\xNN."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if ord(c) >= 32 else "\\x%02x" % ord(c) for c in text)
+
+
+def compare(walk, truth):
+    assert walk.gaps == []
+    assert list(walk.version) == truth["version"]
+    assert set(walk.threads) == set(map(int, truth["threads"])) | {truth["teller"]}
+    for ident, expected in truth["threads"].items():
+        thread = walk.threads[int(ident)]
+        assert thread["gap"] == ""
+        got = [frame[:3] for frame in thread["frames"]]
+        assert got == [[clean(name), clean(file), line] for name, file, line, _ in expected]
+        # The innermost may have gone on within its line.
+        columns = [frame[3] for frame in thread["frames"][1:]]
+        assert columns == [column for *_, column in expected[1:]]
+
+
+@pytest.mark.parametrize("how", ["named", "searched"])
+def test_every_frame_of_every_thread_is_as_python_says(python, how):
+    with Victim(python, "victim.py") as victim:
+        truth = json.loads(victim.said)
+        walk = Walk(victim.process.pid, *(["--search"] if how == "searched" else []))
+        assert walk.found_by == ("search" if how == "searched" else "symbol")
+        compare(walk, truth)
+        assert walk.values["interpreters"] == "1"
+        assert walk.values["finalizing"] == "0"
+        names = [frame[0] for thread in walk.threads.values() for frame in thread["frames"]]
+        assert names.count("recurse") == 901
+
+
+def test_frames_entered_from_c_are_marked(python):
+    with Victim(python, "victim.py") as victim:
+        truth = json.loads(victim.said)
+        walk = Walk(victim.process.pid)
+        frames = [frame for thread in walk.threads.values() for frame in thread["frames"]]
+        # What C called began an activation of the eval loop, and the outermost frame did.
+        for name in ["by_sorted.<locals>.<lambda>", "by_sub.<locals>.replace",
+                     "by_ctypes.<locals>.<lambda>", "by_reduce.<locals>.<lambda>"]:
+            short = name if truth["version"] >= [3, 11] else name.split(".")[-1]
+            found = [frame for frame in frames if frame[0] == short]
+            assert found
+            if truth["version"] >= [3, 11]:
+                assert all(frame[4] for frame in found), name
+        assert all(thread["frames"][-1][4] for thread in walk.threads.values() if thread["frames"])
+        # From 3.11 on a Python function calls another without entering it anew.
+        calls = [frame[4] for frame in frames if frame[0] == "recurse"]
+        if truth["version"] >= [3, 11]:
+            assert calls.count(True) == 1
+        else:
+            assert all(frame[4] for frame in frames)
+
+
+def test_thread_ids_are_those_of_the_kernel(python):
+    with Victim(python, "victim.py") as victim:
+        truth = json.loads(victim.said)
+        walk = Walk(victim.process.pid)
+        if truth["version"] < [3, 11]:
+            pytest.skip("CPython %d.%d keeps no kernel thread ids" % tuple(truth["version"][:2]))
+        tids = {thread["tid"] for thread in walk.threads.values()}
+        assert tids == set(map(int, os.listdir("/proc/%d/task" % victim.process.pid)))
+        assert walk.threads[truth["main"]]["tid"] == victim.process.pid
+
+
+def test_the_holder_of_the_gil_is_named(python):
+    with Victim(python, "victim.py", "spin") as victim:
+        truth = json.loads(victim.said)
+        if truth["version"] < [3, 7]:
+            pytest.skip("CPython %d.%d keeps it where it cannot be found" % tuple(truth["version"][:2]))
+        deadline = time.monotonic() + 20 * SLOWNESS
+        while True:
+            # The teller may not yet have come to its read.
+            walk = Walk(victim.process.pid)
+            assert walk.values["gil"] == "1" or walk.gaps
+            holders = [ident for ident, thread in walk.threads.items() if thread["gil"]]
+            if holders == [truth["main"]]:
+                break
+            assert time.monotonic() < deadline, walk.text
+
+
+def test_nobody_holds_the_gil_when_all_wait(python):
+    with Victim(python, "victim.py") as victim:
+        truth = json.loads(victim.said)
+        if truth["version"] < [3, 7]:
+            pytest.skip("CPython %d.%d keeps it where it cannot be found" % tuple(truth["version"][:2]))
+        deadline = time.monotonic() + 20 * SLOWNESS
+        while True:
+            walk = Walk(victim.process.pid)
+            assert walk.values["gil"] == "1"
+            if not any(thread["gil"] for thread in walk.threads.values()):
+                break
+            assert time.monotonic() < deadline, walk.text
+
+
+def test_a_second_interpreter_is_walked_too(python):
+    with Victim(python, "-c", "import sys; print(sys.version_info >= (3, 8)); sys.stdin.read()") as v:
+        modern = v.said == "True\n"
+    if not modern:
+        pytest.skip("has no module to make a second interpreter")
+    with Victim(python, "victim_sub.py") as victim:
+        assert victim.said == "there\n"
+        walk = Walk(victim.process.pid)
+        assert walk.values["interpreters"] == "2"
+        assert walk.gaps == []
+        # One system thread has a state in each interpreter, under one id: look at the text.
+        assert "\t1\t\nframe\tinner\t<string>\t3\t" in walk.text
+
+
+def test_what_is_no_python_is_none():
+    with Victim("/bin/sh", "-c", "echo there; read x") as victim:
+        assert Walk(victim.process.pid).text == "none\t\n"
