@@ -953,6 +953,41 @@ static void test_interrupted_pc_and_return_address_are_kept_apart(void **state)
 	made_deinit(&m);
 }
 
+// Two targets have different code at the same addresses, and are looked at in turn.
+static void test_two_unwinders_do_not_share_rules(void **state)
+{
+	static const uint8_t other[] = { DW_CFA_def_cfa_offset, 64 };
+	struct made m[2];
+	struct images images[2];
+	struct unwinder *unwinder[2];
+
+	(void)state;
+	make_x86_64(&m[0], FORM_EH_TABLE, NULL, 0);
+	make_x86_64(&m[1], FORM_EH_TABLE, other, sizeof(other));
+	m[1].stack[4 + 7] = AT(2, 0x30);
+	for (int i = 0; i < 2; i++) {
+		must(images_init(&images[i], &m[i].snapshot));
+		must(unwinder_create(&images[i], &unwinder[i]));
+	}
+	for (int round = 0; round < 4; round++) {
+		struct native_stack stack;
+		int i = round % 2;
+
+		must(walk_native(unwinder[i], &m[i].regs, &stack));
+		if (stack.frames.n != 3 || !stack.complete ||
+		    stack.frames.v[1].cfa != STACK + (i ? 12 : 10) * 8) {
+			print_stack(&stack);
+			fail_msg("round %d", round);
+		}
+		native_stack_deinit(&stack);
+	}
+	for (int i = 0; i < 2; i++) {
+		unwinder_destroy(unwinder[i]);
+		images_deinit(&images[i]);
+		made_deinit(&m[i]);
+	}
+}
+
 static uint32_t next_random(uint32_t *seed)
 {
 	*seed = *seed * 1664525 + 1013904223;
@@ -1037,6 +1072,7 @@ int main(void)
 		cmocka_unit_test(test_aarch64_is_walked_on_any_machine),
 		cmocka_unit_test(test_trampolines_without_cfi_are_known),
 		cmocka_unit_test(test_interrupted_pc_and_return_address_are_kept_apart),
+		cmocka_unit_test(test_two_unwinders_do_not_share_rules),
 		cmocka_unit_test(test_spoilt_targets_do_no_harm),
 		cmocka_unit_test(test_truncated_modules_do_no_harm),
 	};
