@@ -86,7 +86,8 @@ static void test_lines_fit_80_columns(void **state)
 			_cleanup_(freep) char *text = render(sample_cases[i].name, formats[k]);
 			char *save = NULL, *line = strtok_r(text, "\n", &save);
 
-			// The verdict is one line on purpose; what somebody made long may be longer, in bounds.
+			// The verdict is one line on purpose. Names that somebody made long may
+			// be wider, in bounds.
 			size_t max = strcmp(sample_cases[i].name, "hostile") ? PAGE_WIDTH : 300;
 			while ((line = strtok_r(NULL, "\n", &save))) {
 				if (page_columns(line) > max)
