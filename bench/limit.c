@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 {
 	int pid = argc > 1 ? atoi(argv[1]) : 0, runs = argc > 2 ? atoi(argv[2]) : 21;
 	struct tracer tracer;
-	struct traced *process;
+	struct traced *process = NULL;
 	struct look look = {};
 	sigset_t none;
 

@@ -218,7 +218,7 @@ static struct error *split(struct arena *arena, const struct bytes *text, string
 static struct error *take_arguments(struct snapshot *snapshot, int dir, bool redact)
 {
 	struct process *p = &snapshot->process;
-	struct bytes cmdline = {}, environ = {};
+	struct bytes cmdline = {}, environment = {};
 	size_t gaps_before = snapshot->gaps.n;
 	struct error *err = take_text(snapshot, dir, "cmdline", ARGUMENTS_MAX, &cmdline);
 
@@ -227,10 +227,10 @@ static struct error *take_arguments(struct snapshot *snapshot, int dir, bool red
 	if (!err && cmdline.len && redact)
 		err = redact_arguments(&snapshot->arena, p->cmdline.v, p->cmdline.n);
 	if (!err)
-		err = take_text(snapshot, dir, "environ", ARGUMENTS_MAX, &environ);
-	if (err || (!environ.len && (p->have_environ || snapshot->gaps.n > gaps_before)))
+		err = take_text(snapshot, dir, "environ", ARGUMENTS_MAX, &environment);
+	if (err || (!environment.len && (p->have_environ || snapshot->gaps.n > gaps_before)))
 		return err;
-	err = split(&snapshot->arena, &environ, &p->environ);
+	err = split(&snapshot->arena, &environment, &p->environ);
 	for (size_t i = 0; !err && redact && i < p->environ.n; i++)
 		err = redact_assignment(&snapshot->arena, p->environ.v[i], &p->environ.v[i]);
 	p->have_environ = !err;
