@@ -419,8 +419,7 @@ bool judge_broken_pipe(const struct findings *findings, struct opinion *opinion)
 	opinion_claim(opinion, CAUSE_BROKEN_PIPE, death->info.signo && writes ? CERTAIN : LIKELY,
 		      "SIGPIPE killed it: it wrote to %s had gone%s%s.", broken_end(opinion, fd),
 		      in,
-		      is_python ? ", with SIGPIPE set back to its default"
-				: "");
+		      is_python ? ", with SIGPIPE set back to its default" : "");
 	if (death->info.signo)
 		opinion_for(opinion, "siginfo",
 			    "SIGPIPE, code %d, in its own name: the kernel sends it so "
