@@ -22,7 +22,7 @@ struct cfi_source {
 	uint8_t *data;		/* or in memory, owned, where the file has it compressed */
 	uint64_t addr, size;
 	bool debug_frame;
-	bool bounded;		/* size is that of the section: it may be searched from end to end */
+	bool bounded;		/* size is the section's: it may be searched from end to end */
 
 	/* The sorted table of .eh_frame_hdr; 0 entries: none */
 	uint64_t table, n_table; /* address of the file */
@@ -254,7 +254,8 @@ static bool read_augmentation(struct cursor *c, const char *letters, uint64_t ad
 		case 'S':
 			cie->signal = true;
 			break;
-		default: // unknown letters are skipped by the length; B and G of aarch64 carry nothing
+		default:
+			// Unknown ones are skipped by the length; B and G of aarch64 carry nothing.
 			if (*letters != 'B' && *letters != 'G')
 				return !c->over;
 		}
@@ -423,8 +424,8 @@ static bool check_program(struct buf *program, uint16_t machine, struct checked 
 			check_block(&c, ret);
 			break;
 		case DW_CFA_GNU_window_save:
-			// On aarch64: the return address is signed from here on, or no longer. Older
-			// libdw takes it for SPARC's; the signature is taken off every address anyway.
+			// On aarch64: the return address is signed from here on, or no longer.
+			// Older libdw takes it for SPARC's; signatures are always taken off.
 			if (machine != EM_AARCH64)
 				return false;
 			*at = DW_CFA_nop;

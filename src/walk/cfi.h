@@ -27,7 +27,7 @@ struct cfi_entry {
 
 void cfi_entry_deinit(struct cfi_entry *entry);
 
-/* The entry as an .eh_frame of one CIE (at offset 0) and one FDE (at *fde_ret), absolute addresses. */
+/* The entry as an .eh_frame of one CIE (at 0) and one FDE (at *fde_ret), addresses absolute. */
 struct error *cfi_entry_write(const struct cfi_entry *entry, struct buf *ret, size_t *fde_ret)
 	__attribute__((warn_unused_result));
 

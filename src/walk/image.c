@@ -15,7 +15,7 @@
 #define IMAGE_MAX_IN_MEMORY ((taddr)1 << 20)
 #define IMAGE_MAX_SYMBOLS  ((uint64_t)256 << 20) /* bytes of a symbol or string table */
 #define IMAGE_MAX_NOTES	   ((uint64_t)64 << 10)
-#define IMAGE_MAX_PAGES	   ((size_t)8192) /* kept of one file; what is read past them is read again */
+#define IMAGE_MAX_PAGES	   ((size_t)8192) /* kept of one file; others are read again */
 #define IMAGE_CHUNK	   ((size_t)64 << 10)
 #define IMAGE_PAGE	   ((uint64_t)4096)
 #define IMAGE_LARGEST_PAGE ((uint64_t)64 << 10) /* of the target, aarch64 has such */
@@ -495,7 +495,8 @@ static bool defined(const Elf64_Sym *sym)
 	unsigned type = ELF64_ST_TYPE(sym->st_info);
 
 	return le16toh(sym->st_shndx) != SHN_UNDEF &&
-	       (type == STT_NOTYPE || type == STT_OBJECT || type == STT_FUNC || type == STT_GNU_IFUNC);
+	       (type == STT_NOTYPE || type == STT_OBJECT || type == STT_FUNC ||
+		type == STT_GNU_IFUNC);
 }
 
 struct dynamic {
@@ -550,7 +551,8 @@ static bool symbol_matches(const struct image *image, uint64_t symtab, uint64_t 
 	    !image_file_read(image, symtab + index * sizeof(*ret), ret, sizeof(*ret)))
 		return false;
 	uint64_t at = le32toh(ret->st_name);
-	return defined(ret) && at < strsz && name->len <= strsz - at && name->len <= sizeof(found) &&
+	return defined(ret) && at < strsz && name->len <= strsz - at &&
+	       name->len <= sizeof(found) &&
 	       image_file_read(image, strtab + at, found, name->len) &&
 	       !memcmp(found, name->name, name->len);
 }

@@ -22,14 +22,18 @@ struct image {
 	struct image_pages *pages; /* what has been read of the file */
 	uint16_t machine;    /* EM_* */
 	taddr bias;	     /* add to a virtual address of the file to get one of the target */
-	LIST(struct image_segment { taddr vaddr; uint64_t offset, filesz, memsz; uint32_t flags; }) loads;
+	LIST(struct image_segment {
+		taddr vaddr;
+		uint64_t offset, filesz, memsz;
+		uint32_t flags;
+	}) loads;
 	taddr eh_frame_hdr;  /* target address, 0: none */
 	uint64_t eh_frame_hdr_len;
 	taddr dynamic;	     /* target address of .dynamic, 0: none */
 	uint64_t dynamic_len;
 	uint8_t build_id[BUILD_ID_MAX];
 	unsigned build_id_len; /* 0: none */
-	uint64_t shoff;	     /* section headers: where, how many (0: none to be had), names in which */
+	uint64_t shoff;	     /* section headers: where, how many (0: none), names in which */
 	uint32_t shnum, shstrndx;
 	struct arena arena;
 };
@@ -46,11 +50,12 @@ struct error *image_open(const struct module *module, const struct mem *mem, str
  * The image of ELF file FD (not taken over; dup'ed), placed so that its first PT_LOAD starts at
  * START. For finding build ids and symbols while the target lives.
  */
-struct error *image_open_fd(int fd, taddr start, struct image *ret) __attribute__((warn_unused_result));
+struct error *image_open_fd(int fd, taddr start, struct image *ret)
+	__attribute__((warn_unused_result));
 
 void image_close(struct image *image);
 
-/* Bytes of the target as its read-only segments have them in the file; how many, 0 outside of them. */
+/* Bytes of read-only segments as the file has them; returns how many, 0 outside of them. */
 size_t image_read(const struct image *image, taddr at, void *ret, size_t len);
 
 /* LEN bytes of the file at OFFSET, all or nothing. */

@@ -30,7 +30,8 @@ struct layout {
 static const uint8_t x86_64_kernel[] = { 10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16 };
 
 static const struct layout layouts[] = {
-	{ .id = ARCH_X86_64, .n = 17, .kernel = x86_64_kernel, .sp = 7, .fp = 6, .pc = 16, .lr = -1 },
+	{ .id = ARCH_X86_64, .n = 17, .kernel = x86_64_kernel,
+	  .sp = 7, .fp = 6, .pc = 16, .lr = -1 },
 	{ .id = ARCH_AARCH64, .n = 32, .sp = 31, .fp = 29, .pc = -1, .lr = 30 },
 };
 
@@ -237,8 +238,8 @@ static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t
 	bool found;
 
 	u->err = find_entry(u, ip, &machine, &entry, &found);
-	// libunwind keeps rules by pc alone, but at a pc that was interrupted they may differ from those
-	// of a call that returns there. So it gets calls only, and never sees a signal's frame.
+	// libunwind keeps rules by pc alone, but at a pc that was interrupted they may differ from
+	// those of a call that returns there. So it gets calls only, and never a signal's frame.
 	if (u->err || !found || !entry.basic || entry.signal ||
 	    machine != arch_by_id(LIBUNWIND_ARCH)->elf_machine)
 		return -UNW_EINVAL;
@@ -300,7 +301,8 @@ static int access_mem(unw_addr_space_t space, unw_word_t at, unw_word_t *ret, in
 	return 0;
 }
 
-static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *ret, int write, void *arg)
+static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *ret, int write,
+		      void *arg)
 {
 	struct unwinder *u = arg;
 	uint64_t v;
@@ -577,10 +579,11 @@ static struct error *step_rules(struct walk *w, enum step *ret)
 	*ret = STEP_NONSENSE;
 	if (!cfa_sound(w, cfa, signal))
 		return NULL;
-	// A return address that leads nowhere is told when it stood in this stack: something wrote over
-	// it. From elsewhere, it is this step that went astray.
+	// A return address that leads nowhere is told when it stood in this stack: something wrote
+	// over it. From elsewhere, it is this step that went astray.
 	uint64_t sp;
-	if (!signal && !executable(w->unwinder, caller.pc) && frame_reg(&w->regs, w->layout->sp, &sp) &&
+	if (!signal && !executable(w->unwinder, caller.pc) &&
+	    frame_reg(&w->regs, w->layout->sp, &sp) &&
 	    snapshot_mapping_at(snapshot, sp) != snapshot_mapping_at(snapshot, cfa - 1))
 		return NULL;
 	*ret = STEP_DONE;
@@ -682,15 +685,15 @@ static struct error *step_to(struct walk *w, taddr pc, taddr sp, const uint64_t 
 	return accept(w, &caller, sp, false, found_by);
 }
 
-// The signal trampoline of a C library that does not describe it: the kernel's frame lies at the stack
-// pointer.
+// The signal trampoline of a C library that does not describe it: the kernel's frame lies at the
+// stack pointer.
 static struct error *step_trampoline(struct walk *w, uint64_t sp, bool *done)
 {
-	// r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip: the order of the kernel's sigcontext.
+	// The kernel's sigcontext: r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip.
 	static const uint8_t x86_64_order[] = { 8, 9, 10, 11, 12, 13, 14, 15, 5,
 						4, 6, 3,  1,  0,  2,  7,  16 };
-	// Both begin with flags, link and stack of a ucontext. aarch64 has a siginfo of 128 bytes before
-	// it, and a signal mask and the fault address between; then come 31 registers, sp and pc.
+	// Both begin with flags, link and stack of a ucontext. aarch64 has a siginfo of 128 bytes
+	// before it, and a signal mask and the fault address between; then 31 registers, sp and pc.
 	bool x86_64 = w->layout->id == ARCH_X86_64;
 	size_t at = x86_64 ? 40 : 128 + 176 + 8, n = x86_64 ? sizeof(x86_64_order) : 33;
 	struct frame_regs caller = {};
@@ -713,8 +716,8 @@ static struct error *step_trampoline(struct walk *w, uint64_t sp, bool *done)
 	return accept(w, &caller, cfa, true, FOUND_BY_CFI);
 }
 
-// Right after a call nothing is on the stack yet but the return address: so it is where a pointer to
-// nowhere was called, and in stubs that nobody describes.
+// Right after a call nothing is on the stack yet but the return address: so it is where a pointer
+// to nowhere was called, and in stubs that nobody describes.
 static struct error *step_entry(struct walk *w, uint64_t sp, bool *done)
 {
 	taddr caller_sp = sp;
@@ -809,9 +812,11 @@ static struct error *explain(struct walk *w, enum step why)
 	char *text;
 
 	if (w->fault)
-		text = arena_printf(arena, "the stack's bytes that are here end at %#" PRIx64, w->fault);
+		text = arena_printf(arena, "the stack's bytes that are here end at %#" PRIx64,
+				    w->fault);
 	else if (!executable(w->unwinder, pc))
-		text = arena_printf(arena, "%#" PRIx64 " is no code, and nothing leads on from it", pc);
+		text = arena_printf(arena, "%#" PRIx64 " is no code, and nothing leads on from it",
+				    pc);
 	else if (why == STEP_NO_CFI && module && !images_get(images, index))
 		text = arena_printf(arena, "no file to unwind %#" PRIx64 " with: %s", pc,
 				    images->errors[index]->text);

@@ -9,7 +9,7 @@
 
 enum frame_found_by {
 	FOUND_BY_CONTEXT,
-	FOUND_BY_CFI, /* or by what a call or the kernel must have left, where there can be no CFI */
+	FOUND_BY_CFI, /* or by what a call or the kernel left, where there can be no CFI */
 	FOUND_BY_FRAME_POINTER,
 	FOUND_BY_SCAN, /* a guess: something on the stack that a call may have left */
 };

@@ -50,7 +50,8 @@ static struct error *wrap(const struct buf *frames, uint16_t machine, struct buf
 	size_t frames_at = sizeof(Elf64_Ehdr), names_at = frames_at + frames->len;
 	size_t headers_at = (names_at + sizeof(names) + 7) & ~(size_t)7;
 	Elf64_Ehdr eh = {
-		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			     EV_CURRENT },
 		.e_type = htole16(ET_DYN),
 		.e_machine = htole16(machine),
 		.e_version = htole32(EV_CURRENT),

@@ -39,7 +39,8 @@ struct rules; /* lives in the arena that it was made in */
  * libdw refuses them.
  */
 struct error *rules_make(const struct cfi_entry *entry, uint16_t machine, taddr pc,
-			 struct arena *arena, struct rules **ret) __attribute__((warn_unused_result));
+			 struct arena *arena, struct rules **ret)
+	__attribute__((warn_unused_result));
 
 enum rules_result {
 	RULES_STEPPED,
@@ -50,8 +51,8 @@ enum rules_result {
 
 /*
  * The caller of the frame with registers REGS, which become the caller's; SP is the number of the
- * stack pointer, PC_MASK what belongs to an address of code. *cfa_ret is set when the frame's CFA is
- * known, whatever the result, else 0; *fault_ret the address that could not be read, else 0.
+ * stack pointer, PC_MASK what belongs to an address of code. *cfa_ret is set when the frame's CFA
+ * is known, whatever the result, else 0; *fault_ret the address that could not be read, else 0.
  */
 enum rules_result rules_apply(const struct rules *rules, const struct mem *mem, unsigned sp,
 			      taddr pc_mask, struct frame_regs *regs, taddr *cfa_ret,

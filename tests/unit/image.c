@@ -87,7 +87,8 @@ static void test_own_program_is_placed_and_read(void **state)
 	assert_int_equal(image->machine, arch_host()->elf_machine);
 	assert_true(image_symbol(image, "image_test_variable", &at, &size));
 	address_equal(at, (uintptr_t)&image_test_variable);
-	assert_int_equal(size, sizeof(image_test_variable));
+	// AddressSanitizer puts a zone behind each variable, which may count as its own.
+	assert_true(size >= sizeof(image_test_variable) && size <= 64);
 	assert_true(image_section(image, ".rodata", &at, &size));
 	assert_true(at <= (uintptr_t)image_test_constant &&
 		    (uintptr_t)image_test_constant - at < size);
@@ -99,7 +100,8 @@ static void test_own_program_is_placed_and_read(void **state)
 	must(mem_read(&images.mem.mem, (uintptr_t)image_test_constant, found, sizeof(found)));
 	assert_string_equal(found, image_test_constant);
 	// What can be written is not taken from the file: the target may have written it.
-	assert_int_equal(mem_read_some(&images.files, (uintptr_t)&image_test_variable, found, 4), 0);
+	at = (uintptr_t)&image_test_variable;
+	assert_int_equal(mem_read_some(&images.files, at, found, 4), 0);
 	images_deinit(&images);
 	snapshot_deinit(&s);
 }
@@ -124,7 +126,8 @@ static void test_dump_comes_before_files(void **state)
 // A library that is found by name through the hash table of its dynamic symbols.
 static void test_symbols_of_a_library_are_those_of_the_linker(void **state)
 {
-	static const char *const names[] = { "puts", "abort", "environ", "qsort", "_IO_2_1_stdout_" };
+	static const char *const names[] = { "puts", "abort", "environ", "qsort",
+					     "_IO_2_1_stdout_" };
 	struct snapshot s;
 	struct images images;
 
@@ -324,7 +327,7 @@ static void test_truncated_files_are_errors_or_less(void **state)
 		struct image image;
 
 		assert_int_equal(fstat(fd, &st), 0);
-		off_t len = i < 100 ? (off_t)i * 16 : (off_t)((uint64_t)st.st_size * (i - 100) / 100);
+		off_t len = i < 100 ? (off_t)i * 16 : st.st_size * (off_t)(i - 100) / 100;
 		assert_int_equal(ftruncate(fd, len), 0);
 		struct error *err = image_open_fd(fd, 0x7f0000000000, &image);
 		if (err) {

@@ -45,7 +45,8 @@ static void print_stack(const struct native_stack *stack)
 		    stack->gap ? stack->gap : "");
 }
 
-static void walk_snapshot(const struct snapshot *s, const struct regs *regs, struct native_stack *ret)
+static void walk_snapshot(const struct snapshot *s, const struct regs *regs,
+			  struct native_stack *ret)
 {
 	struct images images;
 	struct unwinder *unwinder;
@@ -195,8 +196,9 @@ static void skip_interceptors(const struct native_stack *stack)
 	int extra = shot.n_truth - (int)stack->frames.n;
 
 	if (extra > 0 && extra < 3) {
-		memmove(shot.truth, shot.truth + extra, sizeof(shot.truth[0]) * (size_t)(shot.n_truth - extra));
 		shot.n_truth -= extra;
+		memmove(shot.truth, shot.truth + extra,
+			sizeof(shot.truth[0]) * (size_t)shot.n_truth);
 	}
 }
 
@@ -242,7 +244,8 @@ static void test_signal_handler_on_its_own_stack(void **state)
 {
 	static char room[256 << 10];
 	stack_t alternate = { .ss_sp = room, .ss_size = sizeof(room) };
-	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK }, old;
+	struct sigaction old, action = { .sa_sigaction = handler,
+					 .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	struct native_stack stack;
 	unsigned signals = 0;
 
@@ -300,7 +303,8 @@ static void call_from_shot(taddr pc, uint8_t word[8], taddr *caller)
 {
 	*caller = (uintptr_t)shot.truth[1];
 	for (int i = 0; i < shot.n_truth; i++) {
-		const struct mapping *m = snapshot_mapping_at(&shot.snapshot, (uintptr_t)shot.truth[i]);
+		taddr at = (uintptr_t)shot.truth[i];
+		const struct mapping *m = snapshot_mapping_at(&shot.snapshot, at);
 
 		assert_true(m && m->permissions[2] == 'x');
 	}
@@ -496,7 +500,7 @@ static void test_scan_finds_what_calls_left(void **state)
 
 	(void)state;
 	made_init(&m, ARCH_X86_64, 512, false);
-	// One call by register at CODE + 0x10, one through memory with a displacement at CODE + 0x20.
+	// One call by register at CODE + 0x10, one through memory at CODE + 0x20.
 	memcpy(m.code + 0x10, "\x41\xff\xd3", 3);
 	memcpy(m.code + 0x20, "\xff\x54\x24\x08", 4);
 	set_reg(&m, m.regs.arch->pc, CODE + 0x100);
@@ -592,7 +596,8 @@ struct function {
 
 // An ELF image, as a module in memory, that describes FUNCTIONS one behind the other.
 static void make_module(uint8_t *image, size_t room, uint16_t machine, enum form form, unsigned ra,
-			const uint8_t *cie, size_t cie_len, const struct function *functions, size_t n)
+			const uint8_t *cie, size_t cie_len, const struct function *functions,
+			size_t n)
 {
 	static const char names[] = "\0.eh_frame\0.debug_frame\0.shstrtab";
 	_cleanup_(buf_deinit) struct buf b = {};
@@ -659,14 +664,18 @@ static void make_module(uint8_t *image, size_t room, uint16_t machine, enum form
 		  .sh_addr = debug ? 0 : frames,
 		  .sh_offset = frames,
 		  .sh_size = frames_len },
-		{ .sh_name = 24, .sh_type = SHT_STRTAB, .sh_offset = names_at, .sh_size = sizeof(names) },
+		{ .sh_name = 24,
+		  .sh_type = SHT_STRTAB,
+		  .sh_offset = names_at,
+		  .sh_size = sizeof(names) },
 	};
 	size_t sections_at = b.len;
 	buf_add(&b, sections, sizeof(sections));
 	assert_false(b.failed);
 	assert_true(b.len <= room);
 	Elf64_Ehdr eh = {
-		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			     EV_CURRENT },
 		.e_type = ET_DYN,
 		.e_machine = machine,
 		.e_phoff = sizeof(Elf64_Ehdr),
@@ -804,7 +813,7 @@ static void test_hostile_cfi_is_no_danger(void **state)
 		{ "a CFA out of the world",
 		  PROGRAM(DW_CFA_def_cfa, 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 			  0xff, 1) },
-		{ "a return address in a register that nobody has", PROGRAM(DW_CFA_register, 16, 20) },
+		{ "a return address in no register", PROGRAM(DW_CFA_register, 16, 20) },
 	};
 
 	(void)state;
@@ -872,7 +881,8 @@ static void test_aarch64_is_walked_on_any_machine(void **state)
 	}
 }
 
-// A trampoline that nobody describes, known by its code; the kernel's frame is at the stack pointer.
+// A trampoline that nobody describes, known by its code; the kernel's frame is at the stack
+// pointer.
 static void test_trampolines_without_cfi_are_known(void **state)
 {
 	struct made m;
@@ -916,7 +926,7 @@ static void test_trampolines_without_cfi_are_known(void **state)
 	made_deinit(&m);
 }
 
-// Rules differ between a pc that was interrupted and a call that returns there; both in one unwinder.
+// Rules differ between a pc that was interrupted and a call that returns there.
 static void test_interrupted_pc_and_return_address_are_kept_apart(void **state)
 {
 	// At offset 0x20 the frame is gone: a call that returns there still has it.
@@ -1021,7 +1031,8 @@ static void test_spoilt_targets_do_no_harm(void **state)
 				((uint8_t *)m.stack)[where % 160] = value;
 				break;
 			case 2:
-				m.regs.r[where % m.regs.arch->n_regs] ^= (uint64_t)value << (where % 57);
+				m.regs.r[where % m.regs.arch->n_regs] ^= (uint64_t)value
+									 << (where % 57);
 				break;
 			default: // CFI, its table, section headers
 				m.code[0x2000 + where % 0x240] = value;
