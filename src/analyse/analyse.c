@@ -34,6 +34,9 @@ struct analysis {
 	struct py_state py;
 	bool have_python;
 	unsigned python_version;
+	// The frames of Py_FatalError() in the dying thread's stack; from == to: none.
+	taddr fatal_from, fatal_to;
+	const char *fatal_name;
 	// Stacks that end too early: how many, and the first one's thread and reason.
 	size_t cut;
 	const struct thread *cut_thread;
@@ -150,6 +153,44 @@ static struct error *note_cut(struct analysis *a, const struct thread *thread, c
 	return NULL;
 }
 
+static bool is_named(const struct symbol *symbol, const char *name)
+{
+	const char *function = symbol->levels.v[symbol->levels.n - 1].function;
+
+	return (function && !strcmp(function, name)) ||
+	       (symbol->linker_name && !strcmp(symbol->linker_name, name));
+}
+
+// Where on the stack Py_FatalError() had what it was given: from its own frame down to abort()'s.
+static struct error *find_fatal_frames(struct analysis *a, const struct native_stack *stack)
+{
+	static const char *const names[] = { "_Py_FatalErrorFunc", "Py_FatalError" };
+	taddr from = 0;
+
+	// Before 3.10 the pointer was no longer needed when it came to abort(), and what is on the
+	// stack there is somebody else's.
+	if (a->python_version < 0x030a0000)
+		return NULL;
+	for (size_t i = 0; i < stack->frames.n && i < 24 && !a->fatal_name; i++) {
+		const struct native_frame *frame = &stack->frames.v[i];
+		const struct symbol *symbol;
+
+		struct error *err = symbolizer_lookup(a->symbolizer, frame->pc,
+						      is_return_address(stack, i), &symbol);
+		if (err)
+			return err;
+		if (is_named(symbol, "abort"))
+			from = frame->cfa;
+		for (size_t k = 0; k < ARRAY_SIZE(names) && from && frame->cfa > from; k++)
+			if (is_named(symbol, names[k])) {
+				a->fatal_from = from;
+				a->fatal_to = frame->cfa;
+				a->fatal_name = names[k];
+			}
+	}
+	return NULL;
+}
+
 static struct error *native_stack(struct analysis *a, struct thread_findings *t)
 {
 	_cleanup_(native_stack_deinit) struct native_stack stack = {};
@@ -159,6 +200,8 @@ static struct error *native_stack(struct analysis *a, struct thread_findings *t)
 	struct error *err = walk_native(a->unwinder, &t->thread->regs, &stack);
 	if (!err)
 		err = name_frames(a, &stack, &t->native);
+	if (!err && t->crashed && a->have_python)
+		err = find_fatal_frames(a, &stack);
 	if (!err && !stack.complete)
 		err = note_cut(a, t->thread, stack.gap ? stack.gap : "its root was not reached",
 			       &t->native);
@@ -382,17 +425,55 @@ static struct error *explain_fault(struct analysis *a)
 	if (!err && f->fault.present && f->fault.class == FAULT_ABORT)
 		err = messages_find(&a->images, &a->images.mem.mem, &f->arena, &f->fault.message,
 				    &f->fault.message_source);
+	if (err || f->fault.message || !f->fault.present || f->fault.class != FAULT_ABORT ||
+	    !a->fatal_name)
+		return err;
+	err = messages_fatal(a->snapshot, &a->images.mem.mem, a->fatal_from, a->fatal_to,
+			     a->fatal_name[0] == '_', &f->arena, &f->fault.message);
+	if (!err && f->fault.message) {
+		f->fault.message_source = arena_printf(&f->arena, "the frame of %s", a->fatal_name);
+		if (!f->fault.message_source)
+			err = error_nomem();
+	}
 	return err;
 }
 
-// Py_FatalError says its text on stderr alone.
-static void message_from_logs(struct findings *f)
+// std::terminate() writes what was thrown to stderr alone: "terminate called after throwing an instance
+// of 'T'", and for a std::exception "  what():  text" behind it.
+static struct error *terminate_message(struct findings *f, const struct log *log)
 {
-	if (!f->fault.present || f->fault.class != FAULT_ABORT || f->fault.message ||
-	    !f->python.fatal_error || fatal_error_is_signal(f->python.fatal_error))
-		return;
-	f->fault.message = f->python.fatal_error;
-	f->fault.message_source = f->python.fatal_error_source;
+	static const char start[] = "terminate called ", what[] = "  what():  ";
+
+	for (size_t i = log->lines.n, n = 0; i-- > 0 && n < 16; n++) {
+		const char *line = log->lines.v[i];
+		const char *next = i + 1 < log->lines.n ? log->lines.v[i + 1] : "";
+
+		if (strncmp(line, start, sizeof(start) - 1) != 0)
+			continue;
+		bool told = !strncmp(next, what, sizeof(what) - 1);
+		f->fault.message = arena_printf(&f->arena, "%s%s%s", line, told ? ": " : "",
+						told ? next + sizeof(what) - 1 : "");
+		f->fault.message_source = arena_strdup(&f->arena, log->path);
+		return f->fault.message && f->fault.message_source ? NULL : error_nomem();
+	}
+	return NULL;
+}
+
+// What Py_FatalError() was told is also on stderr, with more around it.
+static struct error *message_from_logs(struct findings *f)
+{
+	struct error *err = NULL;
+
+	if (!f->fault.present || f->fault.class != FAULT_ABORT || f->fault.message)
+		return NULL;
+	if (f->python.fatal_error && !fatal_error_is_signal(f->python.fatal_error)) {
+		f->fault.message = f->python.fatal_error;
+		f->fault.message_source = f->python.fatal_error_source;
+		return NULL;
+	}
+	for (size_t i = 0; i < f->snapshot->logs.n && !err && !f->fault.message; i++)
+		err = terminate_message(f, &f->snapshot->logs.v[i]);
+	return err;
 }
 
 // What every abort() and raise() has on top, whoever called it.
@@ -533,8 +614,9 @@ static struct error *run(struct analysis *a)
 	err = python_from_logs(f);
 	if (err)
 		return err;
-	message_from_logs(f);
-	err = sign(f);
+	err = message_from_logs(f);
+	if (!err)
+		err = sign(f);
 	return err ? err : verdict_judge(f);
 }
 

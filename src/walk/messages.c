@@ -74,11 +74,112 @@ struct error *messages_find(struct images *images, const struct mem *mem, struct
 	return NULL;
 }
 
+// How far up from SP the frames of abort() and of Py_FatalError() reach, and how many pages of what
+// they point to are kept.
+#define MAX_FATAL_STACK 2048
+#define MAX_FATAL_PAGES 24
+#define MAX_FATAL_TEXT	1000
+
+// Read what the innermost frames point to on the heap: constants are in the modules' files.
+static void touch_pointers(const struct snapshot *snapshot, const struct mem *mem)
+{
+	const struct thread *thread = snapshot_thread(snapshot, snapshot->death.tid);
+	taddr pages[MAX_FATAL_PAGES];
+	size_t n = 0;
+
+	if (!thread || !thread->regs.arch || !snapshot->python.found)
+		return;
+	taddr sp = regs_sp(&thread->regs);
+	const struct mapping *stack = snapshot_mapping_at(snapshot, sp);
+	for (taddr at = sp; at - sp < MAX_FATAL_STACK && n < MAX_FATAL_PAGES; at += 8) {
+		char text[MAX_FATAL_TEXT];
+		uint64_t v;
+		size_t i = 0;
+
+		if (error_drop(mem_u64(mem, at, &v)))
+			break;
+		const struct mapping *m = snapshot_mapping_at(snapshot, v);
+		if (!m || m == stack || m->permissions[1] != 'w')
+			continue;
+		while (i < n && pages[i] != v / TARGET_PAGE)
+			i++;
+		if (i < n)
+			continue;
+		pages[n++] = v / TARGET_PAGE;
+		mem_read_some(mem, v, text, sizeof(text));
+	}
+}
+
 struct error *messages_touch(struct images *images, const struct mem *mem)
 {
 	_cleanup_(arena_deinit) struct arena arena = {};
 	char *text, *source;
 
+	touch_pointers(images->snapshot, mem);
 	// What is read to find it is what has to be kept.
 	return messages_find(images, mem, &arena, &text, &source);
+}
+
+// The string at AT when it is one: ended, clean, and long enough not to be an accident.
+static struct error *string_at(const struct mem *mem, taddr at, struct arena *arena, char **ret)
+{
+	_cleanup_(buf_deinit) struct buf clean = {};
+	char *text;
+	bool cut;
+
+	*ret = NULL;
+	struct error *err = mem_string(mem, at, MAX_FATAL_TEXT, arena, &text, &cut);
+	if (err && err->kind == ERROR_FAULT) {
+		error_free(err);
+		return NULL;
+	}
+	size_t len = err ? 0 : strlen(text);
+	if (err || cut || len < 4 || !strncmp(text, "Fatal Python error", 18))
+		return err;
+	buf_clean(&clean, text, len, "");
+	if (clean.failed)
+		return error_nomem();
+	if (clean.len == len && !memcmp(clean.data, text, len))
+		*ret = text;
+	return NULL;
+}
+
+static bool is_identifier(const char *s)
+{
+	return !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")];
+}
+
+struct error *messages_fatal(const struct snapshot *snapshot, const struct mem *mem, taddr from,
+			     taddr to, bool named, struct arena *arena, char **text_ret)
+{
+	const struct mapping *stack = snapshot_mapping_at(snapshot, from);
+	char *text = NULL, *name = NULL;
+	bool texts = false, names = false; /* there are several */
+
+	*text_ret = NULL;
+	for (taddr at = from; at < to && at - from < MAX_FATAL_STACK; at += 8) {
+		char *s;
+		uint64_t v;
+
+		if (error_drop(mem_u64(mem, at, &v)))
+			break;
+		const struct mapping *m = snapshot_mapping_at(snapshot, v);
+		if (!m || m == stack || m->permissions[2] == 'x')
+			continue;
+		struct error *err = string_at(mem, v, arena, &s);
+		if (err)
+			return err;
+		if (!s)
+			continue;
+		char **one = is_identifier(s) ? &name : &text;
+		bool *several = is_identifier(s) ? &names : &texts;
+		*several |= *one && strcmp(*one, s) != 0;
+		*one = s;
+	}
+	// A single word may be the text, too, when it cannot be the caller's name.
+	if (text && !texts)
+		*text_ret = text;
+	else if (!text && name && !names && !named)
+		*text_ret = name;
+	return NULL;
 }

@@ -5,13 +5,15 @@
 #include "image.h"
 
 /*
- * The last words that C libraries leave in memory before abort(): glibc keeps the text of a failed
- * assertion, of malloc's complaints and of the fortified functions behind __abort_msg.
+ * The last words that are left in memory before abort(): glibc keeps the text of a failed
+ * assertion, of malloc's complaints and of the fortified functions behind __abort_msg; the text
+ * given to CPython's Py_FatalError() is mostly still pointed to from its frames.
  */
 
 /*
- * Read through MEM, a recorder, what messages_find() will want to read again. Called while the
- * process is held. What is not there is no error.
+ * Read through MEM, a recorder, what the functions below will want to read again. Called while
+ * the process is held, when the registers of the snapshot's dying thread are known. What is not
+ * there is no error.
  */
 struct error *messages_touch(struct images *images, const struct mem *mem)
 	__attribute__((warn_unused_result));
@@ -22,5 +24,14 @@ struct error *messages_touch(struct images *images, const struct mem *mem)
  */
 struct error *messages_find(struct images *images, const struct mem *mem, struct arena *arena,
 			    char **text_ret, char **source_ret) __attribute__((warn_unused_result));
+
+/*
+ * The text that was given to Py_FatalError(), whose frames, down to where it calls abort(), take the
+ * stack from FROM to TO. NULL when no string there, or more than one, may be it. NAMED: it was called
+ * with the name of its caller, too.
+ */
+struct error *messages_fatal(const struct snapshot *snapshot, const struct mem *mem, taddr from,
+			     taddr to, bool named, struct arena *arena, char **text_ret)
+	__attribute__((warn_unused_result));
 
 #endif
