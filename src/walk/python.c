@@ -410,7 +410,7 @@ static struct error *push_frame(struct walk *w, const struct raw_frame *raw,
 // One frame; *RET is the next one outwards. What does not hold is an error that ends the chain.
 static struct error *walk_frame(struct walk *w, taddr at, struct py_thread *thread, taddr *ret)
 {
-	const struct code *code;
+	const struct code *code = NULL;
 	struct raw_frame frame;
 
 	struct error *err = read_frame(w, at, &frame);
