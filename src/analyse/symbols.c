@@ -133,7 +133,10 @@ static unsigned rank_of(const GElf_Sym *sym, const char *name)
 	if (underscores > 3)
 		underscores = 3;
 	unsigned binding = GELF_ST_BIND(sym->st_info);
-	return (sym->st_size ? 0u : 16u) + underscores * 4 +
+	// "cfree@GLIBC_2.2.5" is there for programs of long ago; "free@@GLIBC_2.2.5" is what is called today.
+	const char *at = strchr(name, '@');
+	bool old = at && at[1] != '@';
+	return (sym->st_size ? 0u : 32u) + underscores * 8 + old * 4u +
 	       (binding == STB_GLOBAL ? 0u : binding == STB_WEAK ? 1u : 2u);
 }
 
@@ -396,31 +399,43 @@ static const struct entry *covering_entry(const struct names_of_module *m, uint6
 	return NULL;
 }
 
+// The name of E without the version that a linker put behind it.
+static struct error *linker_name(struct symbolizer *s, const struct entry *e, char **ret)
+{
+	size_t len = strcspn(e->name, "@");
+	_cleanup_(freep) char *name = strndup(e->name, len ? len : strlen(e->name));
+
+	*ret = name ? names_add(s->names, name) : NULL;
+	return *ret ? NULL : error_nomem();
+}
+
+static struct error *plain_name(struct symbolizer *s, const char *name, char **ret)
+{
+	_cleanup_(freep) char *plain = demangle(name);
+
+	*ret = names_add(s->names, plain ? plain : name);
+	return *ret ? NULL : error_nomem();
+}
+
+// A level of which no more is known than the linker's name; NULL: nothing.
 static struct error *add_level(struct symbolizer *s, struct symbol *symbol, const char *name)
 {
 	struct symbol_level *level = LIST_ADD(s->names->arena, &symbol->levels);
 
 	if (!level)
 		return error_nomem();
-	if (!name)
-		return NULL;
-	_cleanup_(freep) char *plain = demangle(name);
-	level->function = names_add(s->names, plain ? plain : name);
-	return level->function ? NULL : error_nomem();
+	return name ? plain_name(s, name, &level->function) : NULL;
 }
 
 // DWARF knows libc's functions by the names of their sources ("__GI_raise"), people by what they call.
-static struct error *prefer_public_name(struct symbolizer *s, struct symbol *symbol,
-					const struct entry *e, uint64_t start)
+static void prefer_public_name(struct symbol *symbol, const struct entry *e, uint64_t start)
 {
 	struct symbol_level *outermost = &symbol->levels.v[symbol->levels.n - 1];
 
-	if (!e || e->start != start || !outermost->function ||
-	    strncmp(outermost->function, "__", 2) != 0 || !strncmp(e->name, "__", 2) ||
-	    !strncmp(e->name, "_Z", 2) || !strncmp(e->name, "_R", 2))
-		return NULL;
-	outermost->function = names_add(s->names, e->name);
-	return outermost->function ? NULL : error_nomem();
+	if (e && e->start == start && !strncmp(outermost->function, "__", 2) &&
+	    strncmp(e->name, "__", 2) != 0 && strncmp(e->name, "_Z", 2) != 0 &&
+	    strncmp(e->name, "_R", 2) != 0)
+		outermost->function = symbol->linker_name;
 }
 
 static struct error *describe(struct symbolizer *s, taddr pc, taddr look, struct symbol *symbol)
@@ -446,22 +461,20 @@ static struct error *describe(struct symbolizer *s, taddr pc, taddr look, struct
 		return err;
 	if (e) {
 		symbol->offset = (int64_t)(address - e->start + (pc - look));
-		symbol->linker_name = names_add(s->names, e->name);
-		if (!symbol->linker_name)
-			return error_nomem();
+		err = linker_name(s, e, &symbol->linker_name);
 	} else if (start && start <= address) {
 		symbol->offset = (int64_t)(address - start + (pc - look));
 	}
+	if (err)
+		return err;
 	if (!symbol->levels.n)
-		return add_level(s, symbol, e ? e->name : NULL);
+		return add_level(s, symbol, symbol->linker_name);
 	struct symbol_level *outermost = &symbol->levels.v[symbol->levels.n - 1];
-	if (!outermost->function && e) {
-		_cleanup_(freep) char *plain = demangle(e->name);
-
-		outermost->function = names_add(s->names, plain ? plain : e->name);
-		return outermost->function ? NULL : error_nomem();
-	}
-	return prefer_public_name(s, symbol, e, start);
+	if (outermost->function)
+		prefer_public_name(symbol, e, start);
+	else if (e)
+		err = plain_name(s, symbol->linker_name, &outermost->function);
+	return err;
 }
 
 static size_t slot_of(const struct slot *table, size_t size, taddr pc, bool return_address)

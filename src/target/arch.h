@@ -12,7 +12,7 @@
  * An architecture is a table. Adding a third: a row in arch.c with its registers in the order of
  * the kernel's NT_PRSTATUS, its system call names (syscalls-*.inc), a context in
  * store/context.c, an unwinder's register map in walk/native.c and a disassembler in
- * analyse/fault.c. Nothing else may ask which architecture it is.
+ * analyse/decode.c. Nothing else may ask which architecture it is.
  */
 enum arch_id { ARCH_X86_64, ARCH_AARCH64 };
 
