@@ -95,7 +95,8 @@ def main():
         out = subprocess.run([python, "-c", INSIDE], capture_output=True, text=True, check=True)
         for line in out.stdout.splitlines():
             name, first, table, runs = eval(line)
-            print(f'\t{{ "{version[0]}.{version[1]} {name}", {KINDS[version]}, {first}, {len(table)},')
+            title = f"{version[0]}.{version[1]} {name}"
+            print(f'\t{{ "{title}", {KINDS[version]}, {first}, {len(table)},')
             print("\t  (const uint8_t[]){\n" + wrap([str(b) for b in table] or ["0"], " },"))
             print(f"\t  {len(runs)}, (const struct run[]){{")
             print(wrap([f"{{ {e}, {l}, {c} }}" for e, l, c in runs], " } },"))

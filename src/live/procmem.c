@@ -43,9 +43,32 @@ static size_t procmem_read(const struct mem *mem, taddr at, void *ret, size_t le
 	return done;
 }
 
+static void procmem_read_pages(const struct mem *mem, struct mem_page *const *pages, size_t n)
+{
+	const struct procmem *p = container_of(mem, struct procmem, mem);
+	struct procmem_range ranges[BATCH];
+
+	while (n) {
+		size_t k = n < BATCH ? n : BATCH;
+
+		for (size_t i = 0; i < k; i++)
+			ranges[i] = (struct procmem_range){ .at = pages[i]->at,
+							    .len = TARGET_PAGE,
+							    .to = pages[i]->data };
+		procmem_read_ranges(p, ranges, k, INT64_MAX);
+		for (size_t i = 0; i < k; i++)
+			pages[i]->len = (uint32_t)ranges[i].got;
+		pages += k;
+		n -= k;
+	}
+}
+
 void procmem_init(struct procmem *procmem, pid_t pid, int fd)
 {
-	*procmem = (struct procmem){ .mem.read = procmem_read, .pid = pid, .fd = fd };
+	*procmem = (struct procmem){ .mem.read = procmem_read,
+				     .mem.read_pages = procmem_read_pages,
+				     .pid = pid,
+				     .fd = fd };
 }
 
 static int64_t now(void)

@@ -215,6 +215,27 @@ static size_t recorder_read(const struct mem *mem, taddr at, void *ret, size_t l
 	return done;
 }
 
+static void recorder_prefetch(const struct mem *mem, const taddr *pages, size_t n)
+{
+	struct mem_recorder *r = (struct mem_recorder *)container_of(mem, struct mem_recorder, mem);
+	_cleanup_(freep) struct mem_page **missing = malloc((n ? n : 1) * sizeof(struct mem_page *));
+	size_t n_missing = 0;
+
+	// What cannot be prefetched is read when it is asked for.
+	if (!missing || !r->below->read_pages)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (r->table[page_slot(r->table, r->table_size, pages[i])])
+			continue;
+		struct mem_page *p = recorder_add(r, pages[i]);
+		if (!p)
+			break;
+		missing[n_missing++] = p;
+	}
+	if (n_missing)
+		r->below->read_pages(r->below, missing, n_missing);
+}
+
 struct error *mem_recorder_init(struct mem_recorder *recorder, const struct mem *below,
 				size_t max_pages)
 {
@@ -223,6 +244,7 @@ struct error *mem_recorder_init(struct mem_recorder *recorder, const struct mem 
 	if (!table)
 		return error_nomem();
 	*recorder = (struct mem_recorder){ .mem.read = recorder_read,
+					   .mem.prefetch = recorder_prefetch,
 					   .below = below,
 					   .table = table,
 					   .table_size = RECORDER_TABLE,

@@ -14,6 +14,8 @@ typedef uint64_t taddr;
 
 #define TARGET_PAGE ((taddr)4096)
 
+struct mem_page;
+
 /*
  * A way to read target memory: a process, a dump, module files, an array of bytes in a test. A
  * backend embeds this and finds itself by container_of.
@@ -24,6 +26,15 @@ struct mem {
 	 * byte at AT is missing. AT + LEN does not wrap.
 	 */
 	size_t (*read)(const struct mem *mem, taddr at, void *ret, size_t len);
+
+	/* Optional, with read_pages() below: N pages (their addresses) will be read soon. */
+	void (*prefetch)(const struct mem *mem, const taddr *pages, size_t n);
+
+	/*
+	 * Optional, where many pages are faster had together than one by one: fill `data` and
+	 * `len` of N pages whose `at` is set, as read() would.
+	 */
+	void (*read_pages)(const struct mem *mem, struct mem_page *const *pages, size_t n);
 };
 
 /*

@@ -24,7 +24,7 @@
  */
 #define PY_OFFSET_FIELDS(F)                                                                        \
 	F(runtime_head) F(runtime_main) F(runtime_finalizing) F(runtime_gil)                       \
-	F(interp_next) F(interp_id) F(interp_threads) F(interp_gil) F(interp_own_gil)                                \
+	F(interp_next) F(interp_id) F(interp_threads) F(interp_gil) F(interp_own_gil)             \
 	F(gil_holder) F(gil_locked) F(gil_enabled)                                                 \
 	F(tstate_next) F(tstate_interp) F(tstate_frame) F(tstate_thread_id) F(tstate_native_id)    \
 	F(cframe_frame)                                                                            \

@@ -98,6 +98,14 @@ struct code {
 	struct buf table;
 };
 
+// How far the walk of a thread's stack has come.
+struct cursor {
+	taddr at;      /* the next frame, or ... */
+	bool indirect; /* ... where in the thread's own structure the first one is told */
+	uint32_t thread;
+	size_t n; /* frames so far */
+};
+
 struct walk {
 	const struct mem *mem;
 	const struct py_layout *py;
@@ -111,6 +119,8 @@ struct walk {
 	struct seen interpreters, threads, frames, code_index;
 	struct code *codes;
 	size_t n_codes, codes_room, lines_work;
+	struct cursor *cursors;
+	size_t n_cursors, cursors_room;
 	unsigned side_gaps, until_clock;
 	int good_frames; /* whose code was read */
 	bool broken;	 /* something did not make sense */
@@ -125,6 +135,7 @@ static void walk_deinit(struct walk *w)
 	for (size_t i = 0; i < w->n_codes; i++)
 		buf_deinit(&w->codes[i].table);
 	free(w->codes);
+	free(w->cursors);
 }
 
 static bool time_is_up(struct walk *w)
@@ -300,6 +311,15 @@ struct raw_frame {
 	int line; /* that is truer than the position, 0: there is none */
 };
 
+// Bytes of a frame that are read.
+static size_t frame_span(const struct py_layout *py)
+{
+	const union py_offsets *o = &py->offsets;
+
+	return SPAN(o->frame_back, o->frame_code, o->frame_position, o->frame_owner, o->frame_entry,
+		    o->frame_trace, o->frame_lineno);
+}
+
 static struct error *read_frame(struct walk *w, taddr at, struct raw_frame *ret)
 {
 	const struct py_layout *py = w->py;
@@ -309,10 +329,7 @@ static struct error *read_frame(struct walk *w, taddr at, struct raw_frame *ret)
 	if (at % 8)
 		return error_new(ERROR_INPUT, "a frame at 0x%llx, which is not aligned",
 				 (unsigned long long)at);
-	struct error *err = mem_read(w->mem, at, raw,
-				     SPAN(o->frame_back, o->frame_code, o->frame_position,
-					  o->frame_owner, o->frame_entry, o->frame_trace,
-					  o->frame_lineno));
+	struct error *err = mem_read(w->mem, at, raw, frame_span(py));
 	if (err)
 		return err;
 	struct raw_frame frame = {
@@ -440,48 +457,111 @@ static struct error *walk_frame(struct walk *w, taddr at, struct py_thread *thre
 	return err;
 }
 
-static struct error *first_frame(struct walk *w, const uint8_t *tstate, taddr *ret)
+// Follow a stack as far as it stays on a page; CURSOR->at is 0 at its end.
+static struct error *walk_page(struct walk *w, struct cursor *cursor, struct py_thread *thread)
 {
-	const union py_offsets *o = &w->py->offsets;
-	taddr frame = field(tstate, o->tstate_frame);
+	taddr page = cursor->at / TARGET_PAGE;
+	struct error *err = NULL;
 
-	if (o->cframe_frame == PY_NONE) {
-		*ret = frame;
-		return NULL;
+	if (cursor->indirect) {
+		cursor->indirect = false;
+		err = error_prefix(mem_u64(w->mem, cursor->at, &cursor->at),
+				   "the thread's innermost frame");
+	} else {
+		do {
+			taddr frame = cursor->at;
+
+			if (cursor->n == w->max_frames)
+				err = limit("cut at %zu Python frames", cursor->n);
+			else if (w->frames.n == PY_MAX_ALL_FRAMES)
+				err = limit("cut: %zu Python frames in all threads", w->frames.n);
+			else if (time_is_up(w))
+				err = limit("cut: the time for it was up");
+			else if (seen_find(&w->frames, frame))
+				// Each call has its own, so this is a loop or another thread's stack.
+				err = error_new(ERROR_INPUT, "the frame at 0x%llx was met before",
+						(unsigned long long)frame);
+			else
+				err = seen_add(&w->frames, frame, 0);
+			if (!err)
+				err = walk_frame(w, frame, thread, &cursor->at);
+			cursor->n++;
+		} while (!err && cursor->at && cursor->at / TARGET_PAGE == page);
 	}
-	// A thread state that is not yet bound to a thread has none.
-	if (!frame) {
-		*ret = 0;
-		return NULL;
-	}
-	return error_prefix(mem_u64(w->mem, frame + o->cframe_frame, ret),
-			    "the thread's innermost frame");
+	if (err)
+		cursor->at = 0;
+	return gap_from(w, err, &thread->gap);
 }
 
-static struct error *walk_frames(struct walk *w, const uint8_t *tstate, struct py_thread *thread)
+// The pages that the next frames of all stacks are on, which are had faster together.
+static struct error *prefetch_frames(struct walk *w)
 {
-	taddr frame = 0;
-	struct error *err = first_frame(w, tstate, &frame);
+	if (!w->mem->prefetch || w->n_cursors < 2)
+		return NULL;
+	_cleanup_(freep) taddr *pages = malloc(w->n_cursors * 2 * sizeof(*pages));
+	size_t n = 0;
 
-	for (size_t n = 0; !err && frame; n++) {
-		if (n == w->max_frames) {
-			err = limit("cut at %zu Python frames", n);
-		} else if (w->frames.n == PY_MAX_ALL_FRAMES) {
-			err = limit("cut: %zu Python frames in all threads",
-					w->frames.n);
-		} else if (time_is_up(w)) {
-			err = limit("cut: the time for it was up");
-		} else if (seen_find(&w->frames, frame)) {
-			// Each call has its own frame, so this is a loop or another thread's stack.
-			err = error_new(ERROR_INPUT, "the frame at 0x%llx was met before",
-					(unsigned long long)frame);
-		} else {
-			err = seen_add(&w->frames, frame, 0);
-			if (!err)
-				err = walk_frame(w, frame, thread, &frame);
-		}
+	if (!pages)
+		return error_nomem();
+	for (size_t i = 0; i < w->n_cursors; i++) {
+		const struct cursor *c = &w->cursors[i];
+		taddr last = c->at + (c->indirect ? 8 : frame_span(w->py)) - 1;
+
+		pages[n++] = c->at & ~(TARGET_PAGE - 1);
+		if (last > c->at && (last & ~(TARGET_PAGE - 1)) != pages[n - 1])
+			pages[n++] = last & ~(TARGET_PAGE - 1);
 	}
-	return gap_from(w, err, &thread->gap);
+	w->mem->prefetch(w->mem, pages, n);
+	return NULL;
+}
+
+/*
+ * All stacks side by side, a page at a time. While a process is held this saves most of the
+ * system calls, and when the time is up each thread has its innermost frames.
+ */
+static struct error *walk_stacks(struct walk *w)
+{
+	struct error *err = NULL;
+
+	while (w->n_cursors && !err) {
+		size_t left = 0;
+
+		err = prefetch_frames(w);
+		for (size_t i = 0; i < w->n_cursors && !err; i++) {
+			struct cursor *c = &w->cursors[i];
+			struct py_thread none = {};
+
+			err = walk_page(w, c, w->capture ? &none : &w->state->threads.v[c->thread]);
+			if (c->at)
+				w->cursors[left++] = *c;
+		}
+		w->n_cursors = left;
+	}
+	return err;
+}
+
+// Note where the stack of thread INDEX begins, if it has one.
+static struct error *add_cursor(struct walk *w, taddr frame, uint32_t index)
+{
+	uint32_t cframe = w->py->offsets.cframe_frame;
+
+	if (!frame)
+		return NULL;
+	if (w->n_cursors == w->cursors_room) {
+		size_t n = w->cursors_room ? w->cursors_room * 2 : 64;
+		struct cursor *cursors = realloc(w->cursors, n * sizeof(*cursors));
+
+		if (!cursors)
+			return error_nomem();
+		w->cursors = cursors;
+		w->cursors_room = n;
+	}
+	w->cursors[w->n_cursors++] = (struct cursor){
+		.at = frame + (cframe == PY_NONE ? 0 : cframe),
+		.indirect = cframe != PY_NONE,
+		.thread = index,
+	};
+	return NULL;
 }
 
 static pid_t native_id(const struct py_layout *py, const uint8_t *tstate)
@@ -493,7 +573,8 @@ static pid_t native_id(const struct py_layout *py, const uint8_t *tstate)
 }
 
 // One thread; *RET is the next one of the interpreter.
-static struct error *walk_thread(struct walk *w, taddr at, taddr interpreter, int64_t id, taddr *ret)
+static struct error *walk_thread(struct walk *w, taddr at, taddr interpreter, int64_t id,
+				 taddr *ret)
 {
 	const union py_offsets *o = &w->py->offsets;
 	uint8_t raw[STRUCT_MAX];
@@ -506,21 +587,21 @@ static struct error *walk_thread(struct walk *w, taddr at, taddr interpreter, in
 	if (field(raw, o->tstate_interp) != interpreter)
 		return error_new(ERROR_INPUT, "the thread state at 0x%llx is not of this interpreter",
 				 (unsigned long long)at);
-	err = seen_add(&w->threads, at, (uint32_t)w->state->threads.n);
+	uint32_t index = (uint32_t)w->threads.n;
+	err = seen_add(&w->threads, at, index);
 	if (err)
 		return err;
-
-	struct py_thread none = {}, *thread = &none;
 	if (!w->capture) {
-		thread = LIST_ADD(&w->state->arena, &w->state->threads);
+		struct py_thread *thread = LIST_ADD(&w->state->arena, &w->state->threads);
+
 		if (!thread)
 			return error_nomem();
+		*thread = (struct py_thread){ .tstate = at,
+					      .tid = native_id(w->py, raw),
+					      .pthread = field(raw, o->tstate_thread_id),
+					      .interpreter = id };
 	}
-	*thread = (struct py_thread){ .tstate = at,
-				      .tid = native_id(w->py, raw),
-				      .pthread = field(raw, o->tstate_thread_id),
-				      .interpreter = id };
-	err = walk_frames(w, raw, thread);
+	err = add_cursor(w, field(raw, o->tstate_frame), index);
 	if (!err)
 		*ret = field(raw, o->tstate_next);
 	return err;
@@ -639,7 +720,17 @@ static struct error *walk_interpreters(struct walk *w)
 				n++;
 		}
 	}
+	if (!err && o->runtime_main != PY_NONE) {
+		taddr main_one;
+
+		// The main interpreter goes last, and takes itself off the list and this away together.
+		err = mem_u64(w->mem, w->runtime + o->runtime_main, &main_one);
+		if (!err && main_one && !seen_find(&w->interpreters, main_one))
+			err = error_new(ERROR_INPUT, "the main one is not among them");
+	}
 	err = side_gap(w, "Python interpreters", err);
+	if (!err)
+		err = walk_stacks(w);
 	// The holder is checked against all threads, so the GIL comes last.
 	for (int i = 0; !err && i < n; i++) {
 		err = side_gap(w, "holder of the GIL", walk_gil(w, list[i]));

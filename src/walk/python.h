@@ -69,8 +69,9 @@ struct error *python_find(struct images *images, const struct mem *mem, struct a
 
 /*
  * Every thread of every interpreter with its Python frames. Broken chains are gaps in RET; an
- * unknown version is ERROR_UNSUPPORTED that names it. DEADLINE: CLOCK_MONOTONIC nanoseconds at which to stop
- * with what there is (a gap); 0 for none.
+ * unknown version is ERROR_UNSUPPORTED that names it. DEADLINE: CLOCK_MONOTONIC nanoseconds at
+ * which to stop with what there is (a gap); 0 for none. Stacks are walked side by side, so each
+ * thread then has its innermost frames.
  *
  * With `for_capture` only the bytes are touched that a later call needs (the recorder keeps
  * them): no strings are built, RET stays empty.

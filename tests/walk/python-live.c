@@ -40,6 +40,32 @@ static size_t process_read(const struct mem *mem, taddr at, void *ret, size_t le
 	return done;
 }
 
+#define BATCH 512
+
+// As src/live/procmem.c does it, which this must not need: a page that cannot be had ends a batch.
+static void process_read_pages(const struct mem *mem, struct mem_page *const *pages, size_t n)
+{
+	const struct process_mem *p = container_of(mem, struct process_mem, mem);
+	struct iovec local[BATCH], remote[BATCH];
+
+	while (n) {
+		size_t k = n < BATCH ? n : BATCH, done;
+
+		for (size_t i = 0; i < k; i++) {
+			local[i] = (struct iovec){ pages[i]->data, TARGET_PAGE };
+			remote[i] = (struct iovec){ (void *)(uintptr_t)pages[i]->at, TARGET_PAGE };
+		}
+		ssize_t got = process_vm_readv(p->pid, local, k, remote, k, 0);
+		done = got > 0 ? (size_t)got / TARGET_PAGE : 0;
+		for (size_t i = 0; i < done; i++)
+			pages[i]->len = TARGET_PAGE;
+		if (done < k)
+			pages[done++]->len = 0;
+		pages += done;
+		n -= done;
+	}
+}
+
 static int64_t now(void)
 {
 	struct timespec t;
@@ -106,7 +132,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: python-live [--search] PID\n");
 		return 2;
 	}
-	struct process_mem process = { .mem.read = process_read, .pid = atoi(argv[1 + search]) };
+	struct process_mem process = { .mem.read = process_read,
+				       .mem.read_pages = process_read_pages,
+				       .pid = atoi(argv[1 + search]) };
 	struct snapshot snapshot;
 	snapshot_init(&snapshot);
 	read_maps(process.pid, &snapshot);
