@@ -428,7 +428,7 @@ static struct error *push_frame(struct walk *w, const struct raw_frame *raw,
 static struct error *walk_frame(struct walk *w, taddr at, struct py_thread *thread, taddr *ret)
 {
 	const struct code *code = NULL;
-	struct raw_frame frame;
+	struct raw_frame frame = {};
 
 	struct error *err = read_frame(w, at, &frame);
 	if (err)
