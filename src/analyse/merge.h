@@ -20,8 +20,9 @@ bool merge_is_eval_loop(const char *name, unsigned version);
 /*
  * Put the Python frames into the native stack, in the place of the eval loops that run them.
  * Frames of CPython's call machinery between two eval loops are left out; everything else stays.
- * Both stacks are innermost first; native frames with `eval_loop` belong to eval loops, and the frames inlined into one stand
- * before it. RET shares strings and may share the frames of NATIVE. WHY_RET says, for MERGE_APART, in what they differ.
+ * Both stacks are innermost first; native frames with `eval_loop` belong to eval loops, and what
+ * was inlined into a frame stands before it. RET shares strings, and may share NATIVE's frames.
+ * WHY_RET says, for MERGE_APART, in what they differ.
  */
 struct error *merge_stacks(struct arena *arena, const struct stack *native,
 			   const struct stack *python, struct stack *ret, enum merge *how_ret,
