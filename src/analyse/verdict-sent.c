@@ -265,7 +265,10 @@ bool judge_hangup(const struct findings *findings, struct opinion *opinion)
 		      "SIGHUP killed it: its terminal%s was closed%s%s.",
 		      with_terminal(findings, opinion), python ? "; it was at " : "",
 		      python ? scene_place(opinion, python) : "");
-	opinion_for(opinion, "siginfo", "SIGHUP came from the kernel, not from a process");
+	opinion_for(opinion, "siginfo", "SIGHUP came from the kernel, not from a process%s",
+		    findings->snapshot->death.sender.forwarded
+			    ? "; pcatch run led the session and passed it on"
+			    : "");
 	if (terminal(findings))
 		opinion_for(opinion, "/proc", "its controlling terminal was %s%s",
 			    terminal(findings), leader ? ", and it led the session there" : "");

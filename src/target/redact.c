@@ -13,9 +13,6 @@
 // Names are looked at no further than this.
 #define NAME_MAX_LEN 256
 
-// The first part of a JSON web token is some tens of bytes, with a certificate in it thousands.
-#define JWT_HEAD_MAX 8192
-
 static bool is_alnum(char c)
 {
 	return isalnum((unsigned char)c) != 0;
@@ -143,9 +140,10 @@ struct scan {
 	const char *text;
 	size_t len, kept;
 	struct buf out;
-	// Where the next '@' and white space are, looked for once each, so that a hostile text of a
-	// thousand half URLs does not make this quadratic.
-	size_t next_at, next_space;
+	// Where the next '@' and white space are and where the part of a web token that was last
+	// begun ends, looked for once each: a hostile text of a thousand half URLs and tokens must
+	// not make this quadratic.
+	size_t next_at, next_space, head;
 };
 
 static void replace(struct scan *s, size_t from, size_t to)
@@ -155,18 +153,11 @@ static void replace(struct scan *s, size_t from, size_t to)
 	s->kept = to;
 }
 
-static size_t run_at_most(const struct scan *s, size_t at, const char *more, size_t max)
-{
-	size_t end = max < s->len - at ? at + max : s->len;
-
-	while (at < end && (is_alnum(s->text[at]) || strchr(more, s->text[at])))
-		at++;
-	return at;
-}
-
 static size_t run(const struct scan *s, size_t at, const char *more)
 {
-	return run_at_most(s, at, more, s->len);
+	while (at < s->len && (is_alnum(s->text[at]) || strchr(more, s->text[at])))
+		at++;
+	return at;
 }
 
 static bool starts(const struct scan *s, size_t at, const char *with)
@@ -177,7 +168,7 @@ static bool starts(const struct scan *s, size_t at, const char *with)
 }
 
 // The end of the well-known token that begins AT, 0 when none does.
-static size_t token_end(const struct scan *s, size_t at)
+static size_t token_end(struct scan *s, size_t at)
 {
 	static const struct {
 		const char *prefix, *also; /* characters beside letters and digits */
@@ -202,10 +193,12 @@ static size_t token_end(const struct scan *s, size_t at)
 	}
 	// RFC 7519: three parts in base64url; the first begins with '{"'.
 	if (starts(s, at, "eyJ")) {
-		size_t head = run_at_most(s, at, "-_", JWT_HEAD_MAX);
-		size_t end = head < s->len && s->text[head] == '.' ? run(s, head, "-_.") : head;
+		if (at >= s->head)
+			s->head = run(s, at, "-_");
+		size_t end = s->head < s->len && s->text[s->head] == '.' ? run(s, s->head, "-_.")
+									 : s->head;
 
-		if (head - at >= 10 && end - head >= 10)
+		if (s->head - at >= 10 && end - s->head >= 10)
 			return end;
 	}
 	return 0;
@@ -445,6 +438,18 @@ static void user_colon_secret(struct buf *out, const char *text, size_t len)
 		buf_addstr(out, REDACTED);
 }
 
+// "[redacted]", with or without quotes around it: the scan has been here before.
+static bool is_redacted(const char *word, size_t len)
+{
+	size_t n = strlen(REDACTED);
+
+	if (len == n + 2 && (word[0] == '"' || word[0] == '\'') && word[len - 1] == word[0]) {
+		word++;
+		len -= 2;
+	}
+	return len == n && !memcmp(word, REDACTED, n);
+}
+
 // WORD as it may be shown, into OUT.
 static void next_argument(struct words *w, const char *word, size_t len, struct buf *out)
 {
@@ -455,7 +460,10 @@ static void next_argument(struct words *w, const char *word, size_t len, struct 
 	w->secret = w->user = false;
 	w->script = len == 2 && !memcmp(word, "-c", 2);
 	if (!len || (before.secret && word[0] != '-')) {
-		buf_addstr(out, len ? REDACTED : "");
+		if (is_redacted(word, len))
+			buf_add(out, word, len);
+		else
+			buf_addstr(out, len ? REDACTED : "");
 		return;
 	}
 	if (before.user && word[0] != '-') {

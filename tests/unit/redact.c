@@ -120,7 +120,7 @@ static void test_command_lines(void **state)
 		  { "curl", "-H", "Authorization: [redacted]" } },
 		{ { "docker", "run", "-p", "80:80" }, { "docker", "run", "-p", "80:80" } },
 		{ { "docker", "login", "-p", "x" }, { "docker", "login", "-p", "[redacted]" } },
-		{ { "sh", "-c", "mysqldump -psecret db | gzip" },
+		{ { "sh", "-c", "mysqldump -phunter2 db | gzip" },
 		  { "sh", "-c", "mysqldump -p[redacted] db | gzip" } },
 		{ { "sh", "-c", "app --api-key 'a b' -v" }, { "sh", "-c", "app --api-key '[redacted]' -v" } },
 		{ { "app", "redis://u:p@h/0" }, { "app", "redis://u:[redacted]@h/0" } },

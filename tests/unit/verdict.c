@@ -281,6 +281,14 @@ static void os_exit_no_names(struct world *w)
 	running(w);
 }
 
+// Python code that an exit handler of C's runs: what lies outside of it does not count.
+static void os_exit_within_exit(struct world *w)
+{
+	os_exit(w);
+	native(w, "__run_exit_handlers", &w->libc);
+	native(w, "exit", &w->libc);
+}
+
 // A traceback that the program printed before it called os._exit(1) is not what ended it.
 static void os_exit_after_traceback(struct world *w)
 {
@@ -632,6 +640,15 @@ static void hangup_sent(struct world *w)
 	running(w), dies(w, SIGHUP, SI_USER, 55);
 }
 
+// `run` led the session and passed on what the kernel told it; siginfo has pcatch's pid.
+static void hangup_forwarded(struct world *w)
+{
+	hangup(w);
+	w->snapshot.death.info.code = SI_USER;
+	w->snapshot.death.info.pid = 100;
+	w->snapshot.death.sender.forwarded = true;
+}
+
 static void parent_died(struct world *w)
 {
 	running(w);
@@ -669,6 +686,12 @@ static void term_by_systemd(struct world *w)
 	term_sent(w);
 	w->snapshot.death.sender.process.pid = w->snapshot.death.info.pid = 1;
 	w->snapshot.death.sender.process.comm = (char *)"systemd";
+}
+
+static void term_by_some_init(struct world *w)
+{
+	term_by_systemd(w);
+	w->snapshot.death.sender.process.comm = (char *)"start.sh";
 }
 
 static void term_by_supervisord(struct world *w)
@@ -850,6 +873,7 @@ static const struct {
 	     "app.py:31 in stream"),
 	CASE(os_exit_stripped, CAUSE_OS_EXIT, CERTAIN, NULL, "os._exit(7)", "app.py:31"),
 	CASE(os_exit_no_names, CAUSE_OS_EXIT, LIKELY, "no names", "os._exit(7)", "app.py:31"),
+	CASE(os_exit_within_exit, CAUSE_OS_EXIT, CERTAIN, NULL, "os._exit(0)"),
 	CASE(os_exit_after_traceback, CAUSE_OS_EXIT, CERTAIN, NULL, "os._exit(1)"),
 	CASE(raw_exit_in_extension, CAUSE_OS_EXIT, CERTAIN, "called by give_up", "C's _exit(4)"),
 	CASE(c_exit, CAUSE_EXIT_CODE, CERTAIN, NULL, "exit(5)", "give_up (_fast.",
@@ -906,6 +930,7 @@ static const struct {
 	CASE(alarm_sent, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "killer (pid 55)"),
 	CASE(posix_timer, CAUSE_TIMER_EXPIRED, CERTAIN, "SI_TIMER", "POSIX timer 3"),
 	CASE(hangup, CAUSE_TERMINAL_HANGUP, CERTAIN, "/dev/pts/3", "/dev/pts/3"),
+	CASE(hangup_forwarded, CAUSE_TERMINAL_HANGUP, CERTAIN, "passed it on", "/dev/pts/3"),
 	CASE(hangup_sent, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "SIGHUP", "killer (pid 55)"),
 	CASE(parent_died, CAUSE_PARENT_DEATH, LIKELY, "that parent had gone", "launcher (pid 100)"),
 	CASE(parent_killed_it, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, NULL, "pid 100"),
@@ -913,6 +938,7 @@ static const struct {
 	CASE(term_sent, CAUSE_KILLED_BY_PROCESS, CERTAIN, "user alice", "killer (pid 55)",
 	     "SIGTERM"),
 	CASE(term_by_systemd, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, NULL, "systemd (pid 1)"),
+	CASE(term_by_some_init, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, NULL, "start.sh (pid 1)"),
 	CASE(term_by_supervisord, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, "supervisord", "pid 55"),
 	CASE(term_by_ancestor, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, "its ancestor",
 	     "killer (pid 55)"),
