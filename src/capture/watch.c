@@ -22,7 +22,8 @@
 #define LOOK_MAX (5 * SECOND)
 // Kinds of earlier signals remembered per process.
 #define EARLIER_MAX 64
-// A starter that ended well is the daemon it leaves behind, if that shows itself by then.
+// A starter that ended well is the daemon it leaves behind, if that shows itself within this time;
+// and a daemon that ended is the named one, if its starter ends well within it.
 #define DAEMON_WAIT (2 * SECOND)
 
 // A signal that was seen before the end; each has its own memory, so the oldest can be given up.
@@ -43,14 +44,14 @@ struct watched {
 	uint64_t earlier_dropped;
 	int64_t oom_kills; /* of its cgroup at the last look, -1 unknown */
 	int64_t next_look, look_step;
-	pid_t sid; /* at the last look */
+	pid_t sid; /* its session, as last seen */
+	bool exiting;
 	struct sampler sampler;
 };
 
-// The report of a starter, held back until it is known whether it left a daemon behind.
+// A report held back until it is known which of the two, starter or daemon, is the named one.
 struct held_back {
 	struct snapshot *snapshot;
-	pid_t pid, sid;
 	int64_t until;
 };
 
@@ -60,7 +61,9 @@ struct watch {
 	struct relay relay;
 	bool spawned;
 	pid_t named; /* the process that the user named */
-	struct held_back starter;
+	pid_t sid;   /* its session when watching began: what a daemon leaves */
+	struct held_back starter; /* ended well: a daemon may be what it was for */
+	struct held_back daemon;  /* ended badly: its starter may be about to end well */
 	struct watch_news queue[4]; /* told by later calls */
 	size_t n_queue;
 };
@@ -97,6 +100,14 @@ static void forget(struct watch *w, struct traced *traced)
 	tracer_forget(&w->tracer, traced);
 }
 
+static void drop(struct held_back *held)
+{
+	if (held->snapshot)
+		snapshot_deinit(held->snapshot);
+	free(held->snapshot);
+	held->snapshot = NULL;
+}
+
 void watch_destroy(struct watch *w)
 {
 	if (!w)
@@ -105,10 +116,8 @@ void watch_destroy(struct watch *w)
 		forget(w, w->tracer.processes);
 	tracer_deinit(&w->tracer);
 	relay_deinit(&w->relay);
-	if (w->starter.snapshot) {
-		snapshot_deinit(w->starter.snapshot);
-		free(w->starter.snapshot);
-	}
+	drop(&w->starter);
+	drop(&w->daemon);
 	free(w);
 }
 
@@ -215,6 +224,7 @@ struct error *watch_attach(struct watch *w, pid_t pid)
 	if (err)
 		return err;
 	w->named = pid;
+	w->sid = getsid(pid);
 	err = watched_for(w, p, &d);
 	if (!err)
 		err = look(d);
@@ -232,6 +242,7 @@ struct error *watch_spawn(struct watch *w, char *const argv[], pid_t *ret)
 	if (err)
 		return err;
 	w->named = p->pid;
+	w->sid = getsid(p->pid);
 	w->spawned = true;
 	relay_init(&w->relay, p->pid);
 	*ret = p->pid;
@@ -430,7 +441,11 @@ static struct error *on_signal(struct watched *d, struct tracee *tracee, int sig
 static struct error *on_exiting(struct watched *d, struct tracee *tracee, int status)
 {
 	int was = d->captured_status;
+	pid_t sid = getsid(d->traced->pid);
 
+	d->exiting = true;
+	if (sid > 0)
+		d->sid = sid;
 	if (needs_no_report(d, status) ||
 	    (d->captured && (was == status || (WIFSIGNALED(status) && WTERMSIG(status) == was)))) {
 		tracer_resume(tracee);
@@ -546,62 +561,79 @@ static bool has_followed(const struct watch *w)
 	return false;
 }
 
-// A followed process that made itself a session of its own, away from the starter's.
+static void tell_report(struct watch *w, struct held_back *held)
+{
+	tell(w, (struct watch_news){ .kind = WATCH_REPORT, .snapshot = TAKE(held->snapshot) });
+}
+
+static bool left_session(const struct watched *d)
+{
+	return d->traced->followed && d->sid > 0 && d->sid != d->watch->sid;
+}
+
+// A followed process that lives on in a session of its own. An intermediate one of a double fork
+// may be chosen first; when it ends well, the next is looked for.
 static struct watched *find_daemon(const struct watch *w)
 {
 	struct watched *found = NULL;
 
 	for (const struct traced *p = w->tracer.processes; p; p = p->next) {
 		struct watched *d = p->data;
-		pid_t sid = getsid(p->pid);
+		pid_t sid = d && !d->exiting ? getsid(p->pid) : -1;
 
+		if (sid > 0)
+			d->sid = sid;
 		// The list has the youngest first: the last that fits is the one that was first.
-		if (d && p->followed && sid > 0 && sid != w->starter.sid)
+		if (sid > 0 && left_session(d))
 			found = d;
 	}
 	return found;
 }
 
-// Decide about a starter's report that is held back: true when there is news in the queue.
-static void settle_starter(struct watch *w)
+// Decide about reports that are held back, as soon as that can be done.
+static void settle(struct watch *w)
 {
-	struct held_back *s = &w->starter;
+	struct watched *d = w->starter.snapshot ? find_daemon(w) : NULL;
+	int64_t now = monotonic_now();
 
-	if (!s->snapshot)
-		return;
-	struct watched *d = find_daemon(w);
 	if (d) {
 		d->role = ROLE_MAIN;
 		w->named = d->traced->pid;
-		snapshot_deinit(s->snapshot);
-		free(s->snapshot);
-		s->snapshot = NULL;
-	} else if (!has_followed(w) || monotonic_now() >= s->until) {
-		tell(w, (struct watch_news){ .kind = WATCH_REPORT, .snapshot = s->snapshot });
-		s->snapshot = NULL;
+		drop(&w->starter);
+	} else if (w->starter.snapshot && (!has_followed(w) || now >= w->starter.until)) {
+		tell_report(w, &w->starter);
 	}
+	if (w->daemon.snapshot && (now >= w->daemon.until || !tracer_process(&w->tracer, w->named)))
+		tell_report(w, &w->daemon);
 }
 
 static struct error *on_ended(struct watched *d, int status)
 {
 	struct watch *w = d->watch;
-	struct snapshot *snapshot = NULL;
-	bool named = d->traced->pid == w->named, quiet = needs_no_report(d, status);
-	pid_t sid = d->sid;
-	struct error *err = NULL;
+	struct held_back report = { .until = monotonic_now() + DAEMON_WAIT };
+	bool named = d->traced->pid == w->named, daemon = left_session(d);
+	struct error *err = needs_no_report(d, status) ? NULL : finish(d, status, &report.snapshot);
 
-	if (!quiet)
-		err = finish(d, status, &snapshot);
 	if (err)
 		return err;
 	forget(w, d->traced);
-	if (named && status == 0 && w->options->children && has_followed(w) && !w->starter.snapshot)
-		w->starter = (struct held_back){ .snapshot = snapshot,
-						 .pid = snapshot->process.pid,
-						 .sid = sid,
-						 .until = monotonic_now() + DAEMON_WAIT };
-	else if (snapshot)
-		tell(w, (struct watch_news){ .kind = WATCH_REPORT, .snapshot = snapshot });
+	if (named && status == 0 && w->daemon.snapshot) {
+		w->daemon.snapshot->process.role = ROLE_MAIN;
+		tell_report(w, &w->daemon);
+		drop(&report);
+	} else if (named && status == 0 && has_followed(w) && !w->starter.snapshot) {
+		w->starter = report;
+	} else if (daemon && report.snapshot && w->starter.snapshot) {
+		// It was at its end already when its starter's was seen.
+		report.snapshot->process.role = ROLE_MAIN;
+		tell_report(w, &report);
+		drop(&w->starter);
+	} else if (daemon && !named && report.snapshot && !w->daemon.snapshot &&
+		   tracer_process(&w->tracer, w->named)) {
+		w->daemon = report;
+	} else if (report.snapshot) {
+		tell_report(w, &report);
+	}
 	if (named)
 		tell(w, (struct watch_news){ .kind = WATCH_NAMED_ENDED, .status = status });
 	return NULL;
@@ -627,6 +659,7 @@ static struct error *on_event(struct watch *w, const struct event *event)
 	case EVENT_EXITING:
 		return on_exiting(d, event->tracee, event->status);
 	case EVENT_EXEC:
+		d->exiting = false;
 		// Another program: nothing that was known of the old one holds.
 		look_deinit(&d->look);
 		d->captured = false;
@@ -655,13 +688,13 @@ static struct error *on_event(struct watch *w, const struct event *event)
 struct error *watch_next(struct watch *w, struct watch_news *ret)
 {
 	for (;;) {
-		settle_starter(w);
+		settle(w);
 		if (w->n_queue) {
 			*ret = w->queue[0];
 			memmove(w->queue, w->queue + 1, --w->n_queue * sizeof(w->queue[0]));
 			return NULL;
 		}
-		if (!w->tracer.processes && !w->starter.snapshot) {
+		if (!w->tracer.processes) {
 			*ret = (struct watch_news){ .kind = WATCH_DONE };
 			return NULL;
 		}
@@ -672,7 +705,8 @@ struct error *watch_next(struct watch *w, struct watch_news *ret)
 		if (!err) {
 			if (relay < deadline)
 				deadline = relay;
-			if (w->starter.snapshot && monotonic_now() + SECOND / 10 < deadline)
+			if ((w->starter.snapshot || w->daemon.snapshot) &&
+			    monotonic_now() + SECOND / 10 < deadline)
 				deadline = monotonic_now() + SECOND / 10;
 			err = tracer_next(&w->tracer, deadline, &event);
 		}

@@ -515,6 +515,10 @@ static struct error *adopt(struct tracer *tracer, pid_t tid, pid_t parent, struc
 	*ret = NULL;
 	if (error_drop(procfs_status(tid, &status)))
 		return NULL;
+	// A child may have run and ended, and been collected by us, before its parent's fork event is
+	// served. Its parent's zombie is all that is left, and would never report anything.
+	if (status.tracer != getpid())
+		return NULL;
 	p = tracer_process(tracer, status.tgid);
 	if (!p) {
 		if (!tracer->follow_children)
