@@ -430,6 +430,11 @@ static struct error *take_held(struct taking *t)
 
 	if (!err && c->reason == CAPTURE_EXIT) {
 		snapshot->death.tid = exit_caller(snapshot);
+		// seccomp's KILL ends the process from within a call, without a signal stop; of several
+		// threads nothing tells which made it.
+		if (!snapshot->death.tid && snapshot->threads.n == 1 &&
+		    WIFSIGNALED(c->tracee->exit_status) && WTERMSIG(c->tracee->exit_status) == SIGSYS)
+			snapshot->death.tid = snapshot->threads.v[0].tid;
 		dying_first(snapshot);
 		if (snapshot->threads.n && snapshot->threads.v[0].tid == snapshot->death.tid)
 			err = take_first_chance(t, &snapshot->threads.v[0]);

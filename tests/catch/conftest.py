@@ -245,7 +245,14 @@ class Report:
         for thread in self.json["threads"]:
             merged = [frame for frame in thread["stack"] if frame["kind"] == "python"]
             if thread.get("python"):
-                assert [f["function"] for f in merged] == [f["function"] for f in thread["python"]]
+                merged = [frame["function"] for frame in merged]
+                python = [frame["function"] for frame in thread["python"]]
+                # A stack too long for the file lacks frames in its middle, and says so; what is
+                # missing of the merged one and of its Python frames alone is not the same.
+                if any(gap["what"] == "frames of thread %d" % thread["tid"] for gap in self.json["gaps"]):
+                    both = min(len(merged), len(python), 1000)
+                    merged, python = merged[:both], python[:both]
+                assert merged == python
         if self.json["verdict"]["confidence"] == "certain":
             assert any(e["supports"] for e in self.json["verdict"]["evidence"]), self.verdict
 

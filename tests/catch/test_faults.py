@@ -102,7 +102,6 @@ def test_uncaught_cplusplus_exception_shows_who_threw(pcatch, victim):
     assert report.truth["function"] in report.functions()
 
 
-@pytest.mark.xfail(strict=False, reason="the summary of a seccomp kill does not name the call")
 @pytest.mark.parametrize("action", ["kill", "trap"])
 def test_forbidden_system_call_is_named(pcatch, victim, action):
     report = pcatch.catch(victim("seccomp"), action)

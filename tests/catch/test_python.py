@@ -61,7 +61,6 @@ def test_c_stack_overflow_in_a_thread(pcatch, python):
     assert_python_frames(report.dying, report.truth["frames"], callees=5)
 
 
-@pytest.mark.xfail(strict=False, reason="stacks are shown apart when the eval loop was just entered")
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10"])
 def test_python_stack_overflow_shows_the_innermost_frames(pcatch, version):
     # From 3.11 on, calls among Python functions take no C stack.
