@@ -291,21 +291,29 @@ static struct error *take_stacks(struct taking *t)
 	return err;
 }
 
-// LEN bytes at AT as far as they lie in one readable mapping with START.
-static struct error *take_range(struct taking *t, taddr inside, taddr at, size_t len)
+// Ranges to be read in one batch: a system call for each would hold the process many times as long.
+typedef LIST(struct procmem_range) ranges;
+
+// LEN bytes at AT, as far as they lie in one readable mapping with INSIDE.
+static struct error *want_range(struct taking *t, ranges *batch, taddr inside, taddr at, size_t len)
 {
 	const struct mapping *m = snapshot_mapping_at(t->snapshot, inside);
 
-	if (!m || m->permissions[0] != 'r' || is_late(t))
+	if (!m || m->permissions[0] != 'r')
 		return NULL;
 	taddr end = at + len < at || at + len > m->end ? m->end : at + len;
 	if (at < m->start || at > inside)
 		at = m->start;
-	uint8_t *data = arena_alloc(&t->snapshot->arena, end - at);
-	if (!data)
+	// Neighbouring registers and words point to the same places again and again.
+	for (size_t i = batch->n; i-- > 0 && batch->n - i <= 32;)
+		if (batch->v[i].at <= at && end <= batch->v[i].at + batch->v[i].len)
+			return NULL;
+	struct procmem_range *range = LIST_ADD(&t->snapshot->arena, batch);
+	if (!range)
 		return error_nomem();
-	size_t got = mem_read_some(&t->live.mem, at, data, end - at);
-	return got ? snapshot_add_memory(t->snapshot, at, data, got) : NULL;
+	*range = (struct procmem_range){ .at = at, .len = end - at };
+	range->to = arena_alloc(&t->snapshot->arena, range->len);
+	return range->to ? NULL : error_nomem();
 }
 
 // What registers and the top of the dying thread's stack point to, and the code around the pcs.
@@ -313,6 +321,7 @@ static struct error *take_surroundings(struct taking *t)
 {
 	struct snapshot *snapshot = t->snapshot;
 	struct error *err = NULL;
+	ranges batch = {};
 	taddr last_pc = 0;
 
 	for (size_t i = 0; !err && i < snapshot->threads.n; i++) {
@@ -323,19 +332,29 @@ static struct error *take_surroundings(struct taking *t)
 		taddr pc = regs_pc(regs);
 		// Idle threads wait at one and the same pc.
 		if (pc != last_pc)
-			err = take_range(t, pc, pc - AROUND_PC, 2 * AROUND_PC);
+			err = want_range(t, &batch, pc, pc - AROUND_PC, 2 * AROUND_PC);
 		last_pc = pc;
 		for (unsigned r = 0; !err && i < POINTING_THREADS && r < regs->arch->n_regs; r++)
-			err = take_range(t, regs->r[r], regs->r[r] - AROUND_REGISTER,
+			err = want_range(t, &batch, regs->r[r], regs->r[r] - AROUND_REGISTER,
 					 2 * AROUND_REGISTER);
 	}
-	if (err || !snapshot->threads.n || !snapshot->threads.v[0].regs.arch)
+	const struct regs *first = snapshot->threads.n ? &snapshot->threads.v[0].regs : NULL;
+	// Nobody died of a snapshot: what the first thread's stack points to explains nothing.
+	if (!err && first && first->arch && t->capture->reason != CAPTURE_ON_DEMAND) {
+		uint64_t words[POINTER_WORDS];
+		size_t n = mem_read_some(&t->live.mem, regs_sp(first), words, sizeof(words)) /
+			   sizeof(words[0]);
+
+		for (size_t i = 0; !err && i < n; i++)
+			err = want_range(t, &batch, words[i], words[i], BEHIND_POINTER);
+	}
+	if (err)
 		return err;
-	uint64_t words[POINTER_WORDS];
-	taddr sp = regs_sp(&snapshot->threads.v[0].regs);
-	size_t n = mem_read_some(&t->live.mem, sp, words, sizeof(words)) / sizeof(words[0]);
-	for (size_t i = 0; !err && i < n; i++)
-		err = take_range(t, words[i], words[i], BEHIND_POINTER);
+	procmem_read_ranges(&t->live, batch.v, batch.n, t->deadline);
+	for (size_t i = 0; !err && i < batch.n; i++)
+		if (batch.v[i].got)
+			err = snapshot_add_memory(snapshot, batch.v[i].at, batch.v[i].to,
+						  batch.v[i].got);
 	return err;
 }
 
