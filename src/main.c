@@ -27,43 +27,30 @@ static void complain(struct error *err)
 
 /*
  * With others still under watch, thinking must not make them wait for us at their stops: a
- * process of its own does it. It inherits no tracee, so nothing is held for it.
+ * process of its own does it. It inherits no tracee, so nothing is held for it. FAILED is shared
+ * with it.
  */
-static void report_aside(const struct store *store, const struct options *options,
-			 struct snapshot *snapshot, unsigned *failed)
+static void report(const struct store *store, const struct options *options,
+		   struct snapshot *snapshot, unsigned *failed)
 {
-	pid_t pid = fork();
+	struct error *err = NULL;
+	pid_t pid = options->children ? fork() : -1;
 
-	if (pid > 0)
-		return;
-	struct error *err = deliver(store, options, snapshot);
+	// Without a child, asked for or to be had, it is done here.
+	if (pid <= 0) {
+		// A flag whose work is not done yet is a gap, not a silence.
+		if (options->locals)
+			err = gaps_add(&snapshot->arena, &snapshot->gaps, "local variables", NULL,
+				       "this version does not read them");
+		if (!err)
+			err = deliver(store, options, snapshot);
+	}
 	if (err) {
 		complain(err);
 		__atomic_add_fetch(failed, 1, __ATOMIC_SEQ_CST);
 	}
 	if (pid == 0)
 		_exit(0);
-}
-
-static void report(const struct store *store, const struct options *options,
-		   struct snapshot *snapshot, unsigned *failed)
-{
-	struct error *err = NULL;
-
-	// A flag whose work is not done yet is a gap, not a silence.
-	if (options->locals)
-		err = gaps_add(&snapshot->arena, &snapshot->gaps, "local variables", NULL,
-			       "this version does not read them");
-	if (!err && options->children) {
-		report_aside(store, options, snapshot, failed);
-	} else {
-		if (!err)
-			err = deliver(store, options, snapshot);
-		if (err) {
-			complain(err);
-			++*failed;
-		}
-	}
 	snapshot_deinit(snapshot);
 	free(snapshot);
 }

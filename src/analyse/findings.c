@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "findings.h"
 
+#include "../cleanup.h"
+
 static const char *const causes[] = {
 	[CAUSE_CLEAN_EXIT] = "clean-exit",
 	[CAUSE_EXIT_CODE] = "exit-code",
@@ -73,4 +75,19 @@ const char *fault_class_name(enum fault_class class)
 const char *confidence_name(enum confidence confidence)
 {
 	return confidences[confidence];
+}
+
+static const char *const relations[] = {
+	[RELATION_UNKNOWN] = "",
+	[RELATION_SELF] = "",
+	[RELATION_PARENT] = ", its parent",
+	[RELATION_CHILD] = ", its child",
+	[RELATION_SIBLING] = ", its sibling",
+	[RELATION_ANCESTOR] = ", its ancestor",
+	[RELATION_OTHER] = "",
+};
+
+const char *relation_words(enum sender_relation relation)
+{
+	return (size_t)relation < ARRAY_SIZE(relations) ? relations[relation] : "";
 }

@@ -158,4 +158,7 @@ const char *cause_name(enum cause cause);
 const char *fault_class_name(enum fault_class class);
 const char *confidence_name(enum confidence confidence);
 
+/* ", its parent": what a sender was to the process, to stand behind its name; "" for nothing to say. */
+const char *relation_words(enum sender_relation relation);
+
 #endif

@@ -360,16 +360,6 @@ static const char *command(struct opinion *opinion, const strings *cmdline)
 	return opinion_text(opinion, "%s", opinion_clip(opinion, (const char *)buf.data, 300));
 }
 
-static const char *const relations[] = {
-	[RELATION_UNKNOWN] = "",
-	[RELATION_SELF] = "",
-	[RELATION_PARENT] = ", its parent",
-	[RELATION_CHILD] = ", its child",
-	[RELATION_SIBLING] = ", its sibling",
-	[RELATION_ANCESTOR] = ", its ancestor",
-	[RELATION_OTHER] = "",
-};
-
 const char *scene_full_sender(struct opinion *opinion, const struct sender *sender)
 {
 	const char *user = "", *cmdline = "", *gone = "";
@@ -385,10 +375,7 @@ const char *scene_full_sender(struct opinion *opinion, const struct sender *send
 	if (sender->gone)
 		gone = ", which had ended before it could be looked at";
 	return opinion_text(opinion, "%s%s%s%s%s", scene_sender(opinion, sender), user,
-			    (unsigned)sender->relation < ARRAY_SIZE(relations)
-				    ? relations[sender->relation]
-				    : "",
-			    gone, cmdline);
+			    relation_words(sender->relation), gone, cmdline);
 }
 
 // Programs whose job it is to start, watch and stop others; a '*' stands for any end.

@@ -126,16 +126,6 @@ char *words_user(struct arena *arena, const char *user, uid_t uid)
 
 char *words_sender(struct arena *arena, const struct sender *sender)
 {
-	static const char *const relations[] = {
-		[RELATION_UNKNOWN] = "",
-		[RELATION_SELF] = "",
-		[RELATION_PARENT] = ", its parent",
-		[RELATION_CHILD] = ", its child",
-		[RELATION_SIBLING] = ", its sibling",
-		[RELATION_ANCESTOR] = ", its ancestor",
-		[RELATION_OTHER] = "",
-	};
-
 	switch (sender->kind) {
 	case SENDER_SELF:
 		return arena_strdup(arena, "itself");
@@ -154,7 +144,7 @@ char *words_sender(struct arena *arena, const struct sender *sender)
 	char *user = words_user(arena, sender->user, sender->process.uid);
 	if (!who || !user)
 		return NULL;
-	return arena_printf(arena, "%s, %s%s%s%s%s", who, user, relations[sender->relation],
+	return arena_printf(arena, "%s, %s%s%s%s%s", who, user, relation_words(sender->relation),
 			    sender->kind == SENDER_OUTSIDE ? ", outside of its pid namespace" : "",
 			    sender->gone ? ", gone since" : "",
 			    sender->forwarded ? ", through pcatch run" : "");

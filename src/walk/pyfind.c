@@ -439,14 +439,19 @@ static struct error *finish(struct find *f, struct error *err, struct python_hin
 	return NULL;
 }
 
+static struct find find_init(struct images *images, const struct mem *mem, struct arena *arena)
+{
+	return (struct find){ .images = images,
+			      .snapshot = images->snapshot,
+			      .mem = mem,
+			      .arena = arena,
+			      .text_left = SEARCH_MAX_TEXT };
+}
+
 struct error *python_find(struct images *images, const struct mem *mem, struct arena *arena,
 			  struct python_hint *ret, char **why_ret)
 {
-	struct find f = { .images = images,
-			  .snapshot = images->snapshot,
-			  .mem = mem,
-			  .arena = arena,
-			  .text_left = SEARCH_MAX_TEXT };
+	struct find f = find_init(images, mem, arena);
 	struct error *err = for_modules(&f, find_named);
 
 	// What names its state and has none will not have it elsewhere.
@@ -458,11 +463,7 @@ struct error *python_find(struct images *images, const struct mem *mem, struct a
 struct error *py_find_by_search(struct images *images, const struct mem *mem, struct arena *arena,
 				struct python_hint *ret, char **why_ret)
 {
-	struct find f = { .images = images,
-			  .snapshot = images->snapshot,
-			  .mem = mem,
-			  .arena = arena,
-			  .text_left = SEARCH_MAX_TEXT };
+	struct find f = find_init(images, mem, arena);
 
 	return finish(&f, for_modules(&f, search_module), ret, why_ret);
 }

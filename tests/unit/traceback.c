@@ -114,30 +114,30 @@ static const struct {
 	     "lines of text\n",
 	  "ValueError", "two\nlines of text", "t1.py:6 <module>", true, "ZeroDivisionError", NULL },
 	{ "carets, 3.11",
-	  TB "  File \"/tmp/v/t1.py\", line 4, in <module>\n"
+	  TB "  File \"/srv/v/t1.py\", line 4, in <module>\n"
 	     "    f(5)\n"
-	     "  File \"/tmp/v/t1.py\", line 2, in f\n"
+	     "  File \"/srv/v/t1.py\", line 2, in f\n"
 	     "    return f(n-1) if n else 1/0\n"
 	     "           ^^^^^^\n"
-	     "  File \"/tmp/v/t1.py\", line 2, in f\n"
+	     "  File \"/srv/v/t1.py\", line 2, in f\n"
 	     "    return f(n-1) if n else 1/0\n"
 	     "                            ~^~\n"
 	     "ZeroDivisionError: division by zero\n",
 	  "ZeroDivisionError", "division by zero",
-	  "/tmp/v/t1.py:2 f < /tmp/v/t1.py:2 f < /tmp/v/t1.py:4 <module>", false, NULL, NULL },
+	  "/srv/v/t1.py:2 f < /srv/v/t1.py:2 f < /srv/v/t1.py:4 <module>", false, NULL, NULL },
 	{ "tildes and a statement of several lines, 3.13",
-	  TB "  File \"/tmp/v/t1.py\", line 4, in <module>\n"
+	  TB "  File \"/srv/v/t1.py\", line 4, in <module>\n"
 	     "    f(5,\n"
 	     "    ~^^^\n"
 	     "\n"
 	     "      6)\n"
 	     "      ^^\n"
-	     "  File \"/tmp/v/t1.py\", line 2, in Shop.pay.<locals>.<lambda>\n"
+	     "  File \"/srv/v/t1.py\", line 2, in Shop.pay.<locals>.<lambda>\n"
 	     "    return f(n-1) if n else 1/0\n"
 	     "                            ~^~\n"
 	     "__main__.Shop.pay.<locals>.PaymentError: no customer: 42\n",
 	  "__main__.Shop.pay.<locals>.PaymentError", "no customer: 42",
-	  "/tmp/v/t1.py:2 Shop.pay.<locals>.<lambda> < /tmp/v/t1.py:4 <module>", false, NULL,
+	  "/srv/v/t1.py:2 Shop.pay.<locals>.<lambda> < /srv/v/t1.py:4 <module>", false, NULL,
 	  NULL },
 	{ "no message", ONE "KeyboardInterrupt\n", "KeyboardInterrupt", NULL, "/opt/app.py:12 pay",
 	  false, NULL, NULL },
@@ -175,17 +175,17 @@ static const struct {
 	  "  File \"t3.py\", line 2\n    foo bar\n        ^\nSyntaxError: invalid syntax\n",
 	  "SyntaxError", "invalid syntax", "t3.py:2 -", false, NULL, NULL },
 	{ "syntax error of a module",
-	  TB "  File \"/tmp/v/t5.py\", line 1, in <module>\n    import t3\n"
-	     "  File \"/tmp/v/t3.py\", line 2\n    foo bar\n        ^^^\n"
+	  TB "  File \"/srv/v/t5.py\", line 1, in <module>\n    import t3\n"
+	     "  File \"/srv/v/t3.py\", line 2\n    foo bar\n        ^^^\n"
 	     "SyntaxError: invalid syntax\n",
-	  "SyntaxError", "invalid syntax", "/tmp/v/t3.py:2 - < /tmp/v/t5.py:1 <module>", false,
+	  "SyntaxError", "invalid syntax", "/srv/v/t3.py:2 - < /srv/v/t5.py:1 <module>", false,
 	  NULL, NULL },
 	{ "a place in a file is no syntax error",
 	  "  File \"t3.py\", line 2\n    foo bar\nWarning: x\n", NULL, NULL, NULL, false, NULL,
 	  NULL },
 	{ "exception group, 3.11",
 	  "  + Exception Group Traceback (most recent call last):\n"
-	  "  |   File \"/tmp/v/t2.py\", line 1, in <module>\n"
+	  "  |   File \"/srv/v/t2.py\", line 1, in <module>\n"
 	  "  |     raise ExceptionGroup(\"eg\", [ValueError(1), TypeError(\"x\\ny\")])\n"
 	  "  | ExceptionGroup: eg (2 sub-exceptions)\n"
 	  "  +-+---------------- 1 ----------------\n"
@@ -195,7 +195,7 @@ static const struct {
 	  "y\n"
 	  "    +------------------------------------\n",
 	  "ExceptionGroup", "eg (2 sub-exceptions): ValueError: 1; TypeError: x",
-	  "/tmp/v/t2.py:1 <module>", false, NULL, NULL },
+	  "/srv/v/t2.py:1 <module>", false, NULL, NULL },
 	{ "exception group with tracebacks in it, 3.13",
 	  "  + Exception Group Traceback (most recent call last):\n"
 	  "  |   File \"/srv/a.py\", line 9, in main\n"
@@ -274,14 +274,14 @@ static const struct {
 	  NULL, NULL },
 	{ "with the noise of an interpreter that ends, 3.11",
 	  "Exception in thread Thread-1 (w):\n" ONE "OSError: in thread\n" TB
-	  "  File \"/tmp/v/t4.py\", line 8, in <module>\n    import foo_missing.bar\n"
+	  "  File \"/srv/v/t4.py\", line 8, in <module>\n    import foo_missing.bar\n"
 	  "ModuleNotFoundError: No module named 'foo_missing'\n"
 	  "Exception ignored in atexit callback: <function <lambda> at 0x7f9d1cdfd760>\n" TB
-	  "  File \"/tmp/v/t4.py\", line 7, in <lambda>\n    atexit.register(lambda: 1/0)\n"
+	  "  File \"/srv/v/t4.py\", line 7, in <lambda>\n    atexit.register(lambda: 1/0)\n"
 	  "                            ~^~\nZeroDivisionError: division by zero\n"
 	  "Exception ignored in: <function D.__del__ at 0x7f9d1d1b84a0>\n" TB
-	  "  File \"/tmp/v/t4.py\", line 3, in __del__\nKeyError: 'del'\n",
-	  "ModuleNotFoundError", "No module named 'foo_missing'", "/tmp/v/t4.py:8 <module>", true,
+	  "  File \"/srv/v/t4.py\", line 3, in __del__\nKeyError: 'del'\n",
+	  "ModuleNotFoundError", "No module named 'foo_missing'", "/srv/v/t4.py:8 <module>", true,
 	  NULL, NULL },
 	{ "a hook that fails",
 	  "Error in sys.excepthook:\n" TB "  File \"h.py\", line 1, in hook\n"
