@@ -75,7 +75,7 @@ static double hold_once(struct tracer *tracer, struct traced *process, struct lo
 	} else if (what == PYTHON && look->snapshot.python.found) {
 		err = walk_python(&recorder.mem, &look->snapshot.python, true, 0, &state);
 	}
-	tracer_release(tracer, process, NULL);
+	tracer_release(process, NULL);
 	int64_t end = monotonic_now();
 	if (err)
 		die(err);

@@ -163,7 +163,7 @@ static struct error *take_registers(struct taking *t)
  * The thread that called exit_group; the others were killed on its behalf. Without one (a main
  * thread that was the last to leave) whoever is in exit. 0: killed from outside.
  */
-static pid_t exit_caller(const struct snapshot *snapshot)
+static pid_t exit_caller(const struct snapshot *snapshot, const struct mem *mem)
 {
 	pid_t last = 0;
 
@@ -171,7 +171,7 @@ static pid_t exit_caller(const struct snapshot *snapshot)
 		const struct regs *regs = &snapshot->threads.v[i].regs;
 		if (!regs->arch)
 			continue;
-		long nr = regs_syscall(regs);
+		long nr = regs_syscall_at(regs, mem);
 
 		if (nr == regs->arch->nr_exit_group)
 			return snapshot->threads.v[i].tid;
@@ -391,11 +391,11 @@ static struct error *keep_recorded(struct taking *t)
 }
 
 // The descriptor in the first argument of the dying thread's system call: what it wrote to.
-static int written_fd(const struct snapshot *snapshot)
+static int written_fd(const struct snapshot *snapshot, const struct mem *mem)
 {
 	const struct thread *thread = snapshot_thread(snapshot, snapshot->death.tid);
 
-	if (!thread || !thread->regs.arch || regs_syscall(&thread->regs) < 0)
+	if (!thread || !thread->regs.arch || regs_syscall_at(&thread->regs, mem) < 0)
 		return -1;
 	uint64_t fd = regs_argument(&thread->regs, 0);
 	return fd <= INT32_MAX ? (int)fd : -1;
@@ -412,7 +412,7 @@ static struct error *take_proc(struct taking *t)
 	if (!err && c->reason != CAPTURE_ON_DEMAND)
 		err = procfs_threads(snapshot, dir);
 	if (!err && c->info.signo == SIGPIPE)
-		err = procfs_sockets(snapshot, dir, t->process->pidfd, written_fd(snapshot));
+		err = procfs_sockets(snapshot, dir, t->process->pidfd, written_fd(snapshot, &t->live.mem));
 	if (!err && !is_late(t))
 		err = procfs_logs(snapshot, dir, c->options->logs, c->options->lines);
 	if (!err && !is_late(t))
@@ -448,7 +448,7 @@ static struct error *take_held(struct taking *t)
 	struct error *err = take_registers(t);
 
 	if (!err && c->reason == CAPTURE_EXIT) {
-		snapshot->death.tid = exit_caller(snapshot);
+		snapshot->death.tid = exit_caller(snapshot, &t->live.mem);
 		// seccomp's KILL ends the process from within a call, without a signal stop; of several
 		// threads nothing tells which made it.
 		if (!snapshot->death.tid && snapshot->threads.n == 1 &&
@@ -525,7 +525,7 @@ static struct error *take_all(struct taking *t)
 	err = take_held(t);
 	if (!err && c->reason != CAPTURE_ON_DEMAND)
 		err = take_proc(t);
-	tracer_release(t->tracer, t->process, c->reason == CAPTURE_ON_DEMAND ? NULL : c->tracee);
+	tracer_release(t->process, c->reason == CAPTURE_ON_DEMAND ? NULL : c->tracee);
 	snapshot->time.frozen = monotonic_now() - start;
 	priority_restore(&before);
 	if (!err && stopped < expected && c->reason != CAPTURE_EXIT)
@@ -555,7 +555,7 @@ struct error *capture_take(struct look *look, struct tracer *tracer, struct trac
 	procmem_init(&t.live, process->pid, process->mem_fd);
 	struct error *err = mem_recorder_init(&t.recorder, &t.live.mem, PYTHON_MAX_PAGES);
 	if (err) {
-		tracer_release(tracer, process, capture->tracee);
+		tracer_release(process, capture->tracee);
 		return err;
 	}
 	err = take_all(&t);

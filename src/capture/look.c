@@ -49,25 +49,9 @@ static struct error *find_python(struct look *look, const struct traced *process
 	return err;
 }
 
-// Files that were opened by an earlier look stay open: they may be gone from the disk by now.
-static void keep_files(struct snapshot *to, struct snapshot *from)
-{
-	for (size_t i = 0; i < to->modules.n; i++)
-		for (size_t j = 0; j < from->modules.n; j++) {
-			struct module *m = &to->modules.v[i], *old = &from->modules.v[j];
-
-			if (m->start != old->start || m->inode != old->inode ||
-			    m->dev_major != old->dev_major || m->dev_minor != old->dev_minor)
-				continue;
-			m->fd = TAKE_FD(old->fd);
-			memcpy(m->build_id, old->build_id, sizeof(m->build_id));
-			m->build_id_len = old->build_id_len;
-			break;
-		}
-}
-
+// *SAME_RET: the modules are those of OLD, and nothing else was looked at.
 static struct error *look_fresh(struct look *look, struct look *old,
-				const struct traced *process, bool redact)
+				const struct traced *process, bool redact, bool *same_ret)
 {
 	struct snapshot *snapshot = &look->snapshot;
 	struct procmem live;
@@ -76,10 +60,13 @@ static struct error *look_fresh(struct look *look, struct look *old,
 	snapshot->process.pid = process->pid;
 	snapshot->time.attached = process->seized;
 	struct error *err = procfs_maps(snapshot, process->proc_dir);
-	if (err || (old->taken && same_modules(&old->snapshot, snapshot)))
+	*same_ret = !err && old->taken && same_modules(&old->snapshot, snapshot);
+	if (err || *same_ret)
 		return err;
+	// Files that were opened by an earlier look stay open: they may be gone from the disk by now.
 	if (old->taken)
-		keep_files(snapshot, &old->snapshot);
+		procfs_keep_files(snapshot->modules.v, snapshot->modules.n, old->snapshot.modules.v,
+				  old->snapshot.modules.n);
 	err = procfs_host(snapshot);
 	if (!err)
 		err = procfs_process(snapshot, process->proc_dir, redact);
@@ -98,8 +85,9 @@ struct error *look_take(struct look *look, const struct traced *process, bool re
 	if (!fresh)
 		return error_nomem();
 	snapshot_init(&fresh->snapshot);
-	struct error *err = look_fresh(fresh, look, process, redact);
-	if (err || (look->taken && same_modules(&look->snapshot, &fresh->snapshot))) {
+	bool same;
+	struct error *err = look_fresh(fresh, look, process, redact, &same);
+	if (err || same) {
 		snapshot_deinit(&fresh->snapshot);
 		free(fresh);
 		return err;

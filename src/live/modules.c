@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -101,6 +102,22 @@ static bool was_replaced(const struct module *module, int proc_dir)
 	if (root < 0 || fstatat(root, module->path + 1, &st, 0) < 0)
 		return errno == ENOENT;
 	return st.st_ino != module->inode;
+}
+
+void procfs_keep_files(struct module *to, size_t n_to, struct module *from, size_t n_from)
+{
+	for (size_t i = 0; i < n_to; i++)
+		for (size_t j = 0; j < n_from; j++) {
+			struct module *m = &to[i], *old = &from[j];
+
+			if (m->start != old->start || m->inode != old->inode ||
+			    m->dev_major != old->dev_major || m->dev_minor != old->dev_minor)
+				continue;
+			m->fd = TAKE_FD(old->fd);
+			memcpy(m->build_id, old->build_id, sizeof(m->build_id));
+			m->build_id_len = old->build_id_len;
+			break;
+		}
 }
 
 struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const struct mem *mem)

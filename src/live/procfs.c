@@ -41,6 +41,15 @@ struct error *procfs_open(pid_t pid, int *ret)
 	return NULL;
 }
 
+size_t procfs_peek(int dir, const char *name, char *ret, size_t size)
+{
+	_cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+
+	ret[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? 0 : (size_t)n;
+}
+
 // The file NAME below DIR into BUF, which grows. ERROR_GONE when the process has gone.
 static struct error *read_into(int dir, const char *name, size_t max, struct buf *buf)
 {
@@ -460,17 +469,7 @@ struct error *procfs_maps(struct snapshot *snapshot, int proc_dir)
 		snapshot->modules.v[i].fd = -1;
 	}
 	err = snapshot_parse_maps(snapshot);
-	for (size_t i = 0; i < snapshot->modules.n; i++)
-		for (size_t j = 0; j < n; j++) {
-			struct module *m = &snapshot->modules.v[i];
-
-			if (m->start != old[j].start || m->inode != old[j].inode ||
-			    m->dev_major != old[j].dev_major || m->dev_minor != old[j].dev_minor)
-				continue;
-			m->fd = TAKE_FD(old[j].fd);
-			memcpy(m->build_id, old[j].build_id, sizeof(m->build_id));
-			m->build_id_len = old[j].build_id_len;
-		}
+	procfs_keep_files(snapshot->modules.v, snapshot->modules.n, old, n);
 	for (size_t j = 0; j < n; j++)
 		closep(&old[j].fd);
 	return err;
@@ -481,11 +480,8 @@ static struct error *take_thread(struct snapshot *snapshot, int task, struct thr
 	char path[32], text[512];
 
 	snprintf(path, sizeof(path), "%d/stat", (int)thread->tid);
-	_cleanup_(closep) int fd = openat(task, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
+	if (!procfs_peek(task, path, text, sizeof(text)))
 		return NULL;
-	text[n] = '\0';
 	const char *start = strchr(text, '('), *end = strrchr(text, ')');
 	if (!start || !end || end < start)
 		return NULL;

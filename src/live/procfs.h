@@ -13,6 +13,12 @@
 struct error *procfs_read(int dir, const char *name, size_t max, struct arena *arena,
 			  struct bytes *ret) __attribute__((warn_unused_result));
 
+/*
+ * As much as fits of a small /proc file, as a string. For what is read often, or while a process
+ * is held; the length, 0 when it cannot be read.
+ */
+size_t procfs_peek(int dir, const char *name, char *ret, size_t size);
+
 /* Open /proc/PID. ERROR_GONE when there is none. */
 struct error *procfs_open(pid_t pid, int *ret) __attribute__((warn_unused_result));
 
@@ -85,6 +91,12 @@ struct error *procfs_sender(const struct process *process, const struct signal_i
 /* Open the files of modules, read their build ids, mark the deleted ones, vDSO included. */
 struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const struct mem *mem)
 	__attribute__((warn_unused_result));
+
+/*
+ * Modules of TO that are the same file at the same place as one of FROM take over its descriptor
+ * and build id. FROM keeps those that nobody took.
+ */
+void procfs_keep_files(struct module *to, size_t n_to, struct module *from, size_t n_from);
 
 /* The last LINES lines of the files behind fd 1 and 2 (regular files) and of each PATH. */
 struct error *procfs_logs(struct snapshot *snapshot, int proc_dir, const strings *paths, int lines)

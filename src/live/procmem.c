@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "tracer.h"
 
 // More iovecs a call gain nothing; the kernel takes 1024.
 #define BATCH 512
@@ -71,14 +71,6 @@ void procmem_init(struct procmem *procmem, pid_t pid, int fd)
 				     .fd = fd };
 }
 
-static int64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
-}
-
 // One call for the first ranges of V; returns how many of them are settled, at least one.
 static size_t read_batch(const struct procmem *p, struct procmem_range *v, size_t n)
 {
@@ -112,7 +104,7 @@ void procmem_read_ranges(const struct procmem *procmem, struct procmem_range *ra
 {
 	size_t i = 0;
 
-	while (i < n && now() < deadline)
+	while (i < n && monotonic_now() < deadline)
 		i += read_batch(procmem, ranges + i, n - i);
 	for (; i < n; i++)
 		ranges[i].got = 0;

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "procfs.h"
+#include "tracer.h"
 
 #define FDS_COUNTED 65536
 
@@ -20,15 +21,6 @@ void sampler_init(struct sampler *sampler, double seconds)
 	sampler->next = 0;
 	sampler->last_at = 0;
 	sampler->interval = (int64_t)(seconds * 1e9);
-}
-
-static bool read_text(int dir, const char *name, char *ret, size_t size)
-{
-	_cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
-
-	ret[n < 0 ? 0 : n] = '\0';
-	return n > 0;
 }
 
 // Since Linux 6.2 the folder's size says how many there are; before, they are to be counted.
@@ -65,20 +57,18 @@ void sampler_take(struct sampler *s, int proc_dir, int64_t now)
 {
 	char text[1024];
 	struct sample sample = { .rss = -1, .cgroup_memory = -1, .threads = -1, .cpu_percent = -1 };
-	struct timespec ts;
 	long long resident;
 	unsigned long long user, kernel;
 
 	if (!s->interval || now < s->next)
 		return;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	sample.at = ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
-	if (read_text(proc_dir, "statm", text, sizeof(text)) &&
+	sample.at = realtime_now();
+	if (procfs_peek(proc_dir, "statm", text, sizeof(text)) &&
 	    sscanf(text, "%*d %lld", &resident) == 1)
 		sample.rss = resident * sysconf(_SC_PAGESIZE);
 	// proc(5): after the name come state and numbers; utime and stime are fields 14 and 15,
 	// num_threads is 20.
-	char *rest = read_text(proc_dir, "stat", text, sizeof(text)) ? strrchr(text, ')') : NULL;
+	char *rest = procfs_peek(proc_dir, "stat", text, sizeof(text)) ? strrchr(text, ')') : NULL;
 	if (rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d "
 				 "%*d %*d %d",
 			   &user, &kernel, &sample.threads) == 3) {

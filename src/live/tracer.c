@@ -18,6 +18,7 @@
 #include "../cleanup.h"
 #include "attach.h"
 #include "procfs.h"
+#include "procmem.h"
 
 #ifndef NT_ARM_TLS
 #define NT_ARM_TLS 0x401
@@ -546,8 +547,11 @@ static bool exits_alone(const struct tracee *t)
 	for (const struct tracee *o = t->process->tracees; o; o = o->next_in_process)
 		if (o != t && o->state != TRACEE_AT_EXIT && o->state != TRACEE_ENDED)
 			others++;
-	return others && general_registers(t->tid, &regs) &&
-	       regs_syscall(&regs) == regs.arch->nr_exit;
+	if (!others || !general_registers(t->tid, &regs))
+		return false;
+	struct procmem live;
+	procmem_init(&live, t->process->pid, t->process->mem_fd);
+	return regs_syscall_at(&regs, &live.mem) == regs.arch->nr_exit;
 }
 
 /*
@@ -562,8 +566,7 @@ static bool gives_way_to_exec(const struct tracee *t)
 		if (o == t || o->state != TRACEE_RUNNING)
 			continue;
 		snprintf(name, sizeof(name), "task/%d/syscall", (int)o->tid);
-		_cleanup_(closep) int fd = openat(t->process->proc_dir, name, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		if (!procfs_peek(t->process->proc_dir, name, text, sizeof(text)))
 			continue;
 		long nr = strtol(text, NULL, 10);
 		if (nr == SYS_execve || nr == SYS_execveat)
@@ -734,8 +737,13 @@ static struct error *serve(struct tracer *tracer, const siginfo_t *si, struct ev
 		}
 	}
 	// That it is new shows in whatever it reports: nothing of that may be dropped.
-	if (event)
-		return event_stop(tracer, t, event, signo, ret);
+	if (event) {
+		struct error *err = event_stop(tracer, t, event, signo, ret);
+
+		if (!err && made && ret->kind == EVENT_TIMEOUT)
+			*ret = (struct event){ .kind = EVENT_NEW_PROCESS, .process = made };
+		return err;
+	}
 	t->state = TRACEE_AT_SIGNAL;
 	t->stop_signal = signo;
 	// None of these ever ends a process, and SIGCHLD may come by the thousand.
@@ -883,11 +891,8 @@ static char task_state(const struct tracee *t)
 	char name[48], text[256];
 
 	snprintf(name, sizeof(name), "task/%d/stat", (int)t->tid);
-	_cleanup_(closep) int fd = openat(t->process->proc_dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
+	if (!procfs_peek(t->process->proc_dir, name, text, sizeof(text)))
 		return 'X';
-	text[n] = '\0';
 	const char *end = strrchr(text, ')');
 	return end && end[1] ? end[2] : 'X';
 }
@@ -952,9 +957,8 @@ size_t tracer_hold(struct tracer *tracer, struct traced *process, bool dying, in
 	return stopped;
 }
 
-void tracer_release(struct tracer *tracer, struct traced *process, struct tracee *first)
+void tracer_release(struct traced *process, struct tracee *first)
 {
-	(void)tracer;
 	if (first)
 		tracer_resume(first);
 	for (struct tracee *t = process->tracees; t; t = t->next_in_process) {

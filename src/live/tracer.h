@@ -147,7 +147,7 @@ void tracer_resume(struct tracee *tracee);
 size_t tracer_hold(struct tracer *tracer, struct traced *process, bool dying, int64_t deadline);
 
 /* Let go what tracer_hold() stopped, FIRST (may be NULL) before all others. */
-void tracer_release(struct tracer *tracer, struct traced *process, struct tracee *first);
+void tracer_release(struct traced *process, struct tracee *first);
 
 void tracer_forget(struct tracer *tracer, struct traced *process);
 
