@@ -39,9 +39,10 @@ static uint8_t *buf_room(struct buf *buf, size_t len)
 
 void buf_add(struct buf *buf, const void *data, size_t len)
 {
-	uint8_t *to = buf_room(buf, len);
+	// An empty buffer has no place yet: adding nothing to it must not reckon with one.
+	uint8_t *to = len ? buf_room(buf, len) : NULL;
 
-	if (to && len) {
+	if (to) {
 		memcpy(to, data, len);
 		buf->len += len;
 	}
@@ -54,9 +55,9 @@ void buf_addstr(struct buf *buf, const char *s)
 
 void buf_zero(struct buf *buf, size_t len)
 {
-	uint8_t *to = buf_room(buf, len);
+	uint8_t *to = len ? buf_room(buf, len) : NULL;
 
-	if (to && len) {
+	if (to) {
 		memset(to, 0, len);
 		buf->len += len;
 	}

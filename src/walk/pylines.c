@@ -132,6 +132,9 @@ static struct py_place place_by_locations(const uint8_t *table, size_t len, int6
 struct py_place py_lines_place(enum py_lines kind, const uint8_t *table, size_t len,
 			       int first_line, int64_t offset)
 {
+	// C adds nothing to a null pointer, not even nothing.
+	if (!table)
+		table = (const uint8_t *)"";
 	if (offset < 0)
 		return place(first_line, 0);
 	switch (kind) {
