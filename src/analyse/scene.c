@@ -271,7 +271,15 @@ static const char *place(struct opinion *opinion, const struct frame *frame, boo
 		file = opinion_clip(opinion, file, max);
 		const char *at =
 			frame->line > 0 ? opinion_text(opinion, "%s:%d", file, frame->line) : file;
-		return *function ? opinion_text(opinion, "%s in %s", at, function) : at;
+		// Few know a library by the names of its sources.
+		const char *library = frame->module && frame->module->path && !full
+					      ? path_basename(frame->module->path)
+					      : "";
+		if (!strstr(library, ".so"))
+			library = "";
+		return opinion_text(opinion, "%s%s%s%s%s%s", at, *function ? " in " : "", function,
+				    *library ? " (" : "", opinion_clip(opinion, library, max),
+				    *library ? ")" : "");
 	}
 	if (frame->module) {
 		const char *path = frame->module->path ? frame->module->path : "?";
@@ -292,6 +300,20 @@ const char *scene_place(struct opinion *opinion, const struct frame *frame)
 const char *scene_full_place(struct opinion *opinion, const struct frame *frame)
 {
 	return place(opinion, frame, true);
+}
+
+// Whom a person can ask is the program's own line; what it called there is told with it.
+const char *scene_python_place(const struct findings *findings, struct opinion *opinion)
+{
+	const struct frame *frame = scene_python_frame(findings);
+	const struct frame *own = scene_own_frame(findings);
+
+	if (!frame)
+		return "";
+	if (!own || own == frame || !frame->function)
+		return scene_place(opinion, frame);
+	return opinion_text(opinion, "%s through %s", scene_place(opinion, own),
+			    opinion_clip(opinion, frame->function, 48));
 }
 
 const struct fd *scene_fd(const struct findings *findings, int fd)

@@ -40,7 +40,9 @@ const struct frame *scene_native_named(const struct findings *findings, const ch
 
 /* "app.py:31 in stream", "strlen (libc.so.6)", short enough for a summary. */
 const char *scene_place(struct opinion *opinion, const struct frame *frame);
-/* The same with whole paths. */
+/* The dying thread's: "app.py:31 in stream through StreamWriter.write"; "" without a Python frame. */
+const char *scene_python_place(const struct findings *findings, struct opinion *opinion);
+/* scene_place() with whole paths. */
 const char *scene_full_place(struct opinion *opinion, const struct frame *frame);
 
 /* Argument number INDEX of the system call that THREAD is in; false when it is not known. */

@@ -29,14 +29,58 @@ static void rule_out_others(const struct findings *findings, struct opinion *opi
 static const char *crash_place(const struct findings *findings, struct opinion *opinion)
 {
 	const struct frame *native = scene_native_frame(findings);
-	const struct frame *python = scene_python_frame(findings);
-	const char *in =
-		native ? opinion_text(opinion, " in %s", scene_place(opinion, native)) : "";
+	const char *python = scene_python_place(findings, opinion);
+	const char *in = native ? opinion_text(opinion, native->file ? " at %s" : " in %s",
+						scene_place(opinion, native))
+				: "";
 
-	if (!python)
+	if (!*python)
 		return in;
-	return opinion_text(opinion, "%s%s %s", in, native ? ", called from" : " at",
-			    scene_place(opinion, python));
+	return opinion_text(opinion, "%s%s %s", in, native ? ", called from" : " at", python);
+}
+
+// "it read through a null pointer": the fault in a few words; "" when they would say nothing.
+static const char *crash_reason(const struct fault *fault, struct opinion *opinion)
+{
+	bool wrote = fault->access == ACCESS_WRITE, ran = fault->access == ACCESS_EXECUTE;
+	const char *did = wrote ? "wrote" : fault->access == ACCESS_READ ? "read" : "used memory";
+
+	switch (fault->class) {
+	case FAULT_NULL_POINTER:
+		return ran ? "it called a function through a null pointer"
+			   : opinion_text(opinion, "it %s through a null pointer", did);
+	case FAULT_NULL_POINTER_OFFSET:
+		return opinion_text(opinion, "it %s 0x%" PRIx64 " bytes behind a null pointer", did,
+				    fault->address);
+	case FAULT_WILD_POINTER:
+		return opinion_text(opinion, "it %s 0x%" PRIx64 ", a wrong address",
+				    ran ? "jumped to" : wrote ? "wrote to" : "read from",
+				    fault->address);
+	case FAULT_NON_CANONICAL:
+		return "it used a pointer that holds no address";
+	case FAULT_FREED_OR_POISONED:
+		return "it used an object that was freed or never filled in";
+	case FAULT_WRITE_TO_READ_ONLY:
+		return "it wrote to memory that may only be read";
+	case FAULT_EXECUTE_NON_EXECUTABLE:
+		return "it jumped to data, which is no code";
+	case FAULT_BUS_PAST_END_OF_FILE:
+		return opinion_text(opinion, "it %s past the end of a mapped file", did);
+	case FAULT_MISALIGNED:
+		return "it used an address that is not aligned";
+	case FAULT_DIVIDE_BY_ZERO:
+		return "it divided by zero";
+	case FAULT_ILLEGAL_INSTRUCTION:
+		return "it came to an instruction that stops a program or that there is not";
+	case FAULT_TRAP:
+		return "it ran into a breakpoint instruction";
+	case FAULT_STACK_OVERFLOW:
+	case FAULT_BAD_SYSTEM_CALL:
+	case FAULT_ABORT:
+	case FAULT_OTHER:
+		break;
+	}
+	return "";
 }
 
 static void tell_fault(const struct findings *findings, struct opinion *opinion)
@@ -114,7 +158,7 @@ bool judge_bad_system_call(const struct findings *findings, struct opinion *opin
 	opinion_claim(opinion, CAUSE_BAD_SYSTEM_CALL, info->signo || filtered ? CERTAIN : LIKELY,
 		      "A seccomp filter killed it (SIGSYS) for the system call %s%s%s.",
 		      call ? opinion_clip(opinion, call, 40) : "that it made", python ? " at " : "",
-		      python ? scene_place(opinion, python) : "");
+		      scene_python_place(findings, opinion));
 	if (info->signo)
 		opinion_for(opinion, "siginfo", "SIGSYS, system call number %d", info->syscall);
 	else
@@ -168,17 +212,10 @@ bool judge_native_crash(const struct findings *findings, struct opinion *opinion
 
 	if (!is_own_fault(findings))
 		return false;
-	const char *where = crash_place(findings, opinion);
-	const char *why = fault->present ? opinion_clip(opinion, fault->explanation, 130) : "";
-	// A summary that is cut in the middle of its reason helps nobody: rather without it.
-	if (strlen(where) + strlen(why) > OPINION_SUMMARY - 32 || !*why)
-		opinion_claim(opinion, CAUSE_NATIVE_CRASH, fault_confidence(findings),
-			      "It crashed (%s)%s.", scene_signal(opinion, scene_signo(findings)),
-			      where);
-	else
-		opinion_claim(opinion, CAUSE_NATIVE_CRASH, fault_confidence(findings),
-			      "It crashed (%s)%s: %s", scene_signal(opinion, scene_signo(findings)),
-			      where, why);
+	const char *reason = fault->present ? crash_reason(fault, opinion) : "";
+	opinion_claim(opinion, CAUSE_NATIVE_CRASH, fault_confidence(findings),
+		      "It crashed (%s)%s%s%s.", scene_signal(opinion, scene_signo(findings)),
+		      crash_place(findings, opinion), *reason ? ": " : "", reason);
 	tell_fault(findings, opinion);
 	rule_out_others(findings, opinion);
 	opinion_rule_out(opinion, CAUSE_UNCAUGHT_EXCEPTION,
@@ -206,9 +243,7 @@ bool judge_rethrown_crash(const struct findings *findings, struct opinion *opini
 	opinion_claim(opinion, CAUSE_NATIVE_CRASH, LIKELY,
 		      "It crashed (%s): a handler took the fault, then raised it again%s%s.",
 		      signal, scene_python_frame(findings) ? "; Python was at " : "",
-		      scene_python_frame(findings)
-			      ? scene_place(opinion, scene_python_frame(findings))
-			      : "");
+		      scene_python_place(findings, opinion));
 	opinion_for(opinion, "siginfo", "%s was raised by the process itself", signal);
 	if (handler)
 		opinion_for(opinion, "native stack", "faulthandler's handler raised it");
@@ -413,7 +448,7 @@ bool judge_broken_pipe(const struct findings *findings, struct opinion *opinion)
 	const char *where = "";
 	if (python)
 		where = opinion_text(opinion, "%s%s", number >= 0 ? ", " : "",
-				     scene_place(opinion, python));
+				     scene_python_place(findings, opinion));
 	const char *which = number >= 0 ? opinion_text(opinion, "fd %d", number) : "";
 	const char *in = *which || *where ? opinion_text(opinion, " (%s%s)", which, where) : "";
 	opinion_claim(opinion, CAUSE_BROKEN_PIPE, death->info.signo && writes ? CERTAIN : LIKELY,
@@ -486,7 +521,7 @@ bool judge_file_size_limit(const struct findings *findings, struct opinion *opin
 		      "SIGXFSZ killed it: it wrote past the file size limit%s%s%s%s%s.",
 		      have ? opinion_text(opinion, " of %s", scene_size(opinion, soft)) : "",
 		      fd ? ", to " : "", fd ? opinion_clip(opinion, fd->target, 70) : "",
-		      python ? ", at " : "", python ? scene_place(opinion, python) : "");
+		      python ? ", at " : "", scene_python_place(findings, opinion));
 	opinion_for(opinion, "siginfo",
 		    "SIGXFSZ, code %d: the kernel sends it so to a thread that writes",
 		    findings->snapshot->death.info.code);
@@ -529,7 +564,7 @@ bool judge_cpu_limit(const struct findings *findings, struct opinion *opinion)
 			      "SIGXCPU killed it: it had used up its CPU time limit%s%s%s.",
 			      have ? opinion_text(opinion, " of %" PRIu64 " s", soft) : "",
 			      python ? ", last at " : "",
-			      python ? scene_place(opinion, python) : "");
+			      scene_python_place(findings, opinion));
 	opinion_for(opinion, "siginfo", "SIGXCPU was raised by the kernel");
 	if (have)
 		opinion_for(opinion, "/proc", "Max cpu time is %" PRIu64 " s", soft);
@@ -562,7 +597,7 @@ bool judge_timer(const struct findings *findings, struct opinion *opinion)
 	opinion_claim(opinion, CAUSE_TIMER_EXPIRED, CERTAIN,
 		      "%s killed it: %s expired and no handler was there%s%s.",
 		      scene_signal(opinion, signo), what, python ? "; it was at " : "",
-		      python ? scene_place(opinion, python) : "");
+		      scene_python_place(findings, opinion));
 	opinion_for(opinion, "siginfo", "%s, code %s: %s", scene_signal(opinion, signo),
 		    raiser == RAISED_BY_TIMER ? "SI_TIMER" : "SI_KERNEL",
 		    raiser == RAISED_BY_TIMER

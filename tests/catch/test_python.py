@@ -36,6 +36,14 @@ def test_the_line_that_died_is_in_the_summary_or_right_below(pcatch, python):
     assert "deaths.py:%d" % line in report.said, report.said
 
 
+def test_the_summary_of_a_crash_names_the_program_s_own_line_and_the_fault(pcatch, python):
+    report = pcatch.catch(python, DEATHS, "segfault")
+    line = report.truth["frames"][0]["line"]
+    assert "deaths.py:%d" % line in report.summary
+    assert "through string_at" in report.summary
+    assert "null pointer" in report.summary
+
+
 def test_abort_is_an_abort(pcatch, python):
     report = pcatch.catch(python, DEATHS, "abort", "faulthandler")
     assert (report.cause, report.signal["name"]) == ("abort", "SIGABRT")
