@@ -97,4 +97,7 @@ bool signal_default_kills(int signo);
 /* SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS: raised by an instruction when code > 0. */
 bool signal_is_fault(int signo);
 
+/* SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU: job control. */
+bool signal_is_stop(int signo);
+
 #endif

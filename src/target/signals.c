@@ -104,6 +104,12 @@ bool signal_is_fault(int signo)
 	       signo == LINUX_SIGFPE || signo == LINUX_SIGTRAP || signo == LINUX_SIGSYS;
 }
 
+bool signal_is_stop(int signo)
+{
+	return signo == LINUX_SIGSTOP || signo == LINUX_SIGTSTP || signo == LINUX_SIGTTIN ||
+	       signo == LINUX_SIGTTOU;
+}
+
 // include/uapi/asm-generic/siginfo.h
 static const struct code {
 	int signo; // 0: of every signal
