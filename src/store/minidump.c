@@ -8,98 +8,56 @@
 #include "../cleanup.h"
 #include "context.h"
 #include "format.h"
+#include "minidump-writer.h"
 #include "state.h"
 
 // What Breakpad's reader accepts; it drops a list that is longer.
 #define MAX_THREADS 4096
 #define MAX_MODULES 2048
-#define MAX_RANGES  4096
-#define MAX_RANGE   ((size_t)64 << 20)
 #define MAX_STRING  1024 // UTF-16 units
-
-#define MAX_STREAMS 32
-
-// MemoryList has 32-bit file offsets and shares them with all that follows it.
-#define MAX_LISTED_BYTES ((uint64_t)3 << 30)
-
-// The kernel keeps this much below a growing stack free of mappings (stack_guard_gap's default).
-#define STACK_GUARD ((taddr)1 << 20)
 
 #define MAX_PHDRS    256
 #define MAX_DYNAMIC  65536
 #define MAX_LINK_MAP 4096
 
-struct range {
-	taddr at;
-	size_t len;
-	const uint8_t *data;
-	bool wanted;  // first when there is not room for all
-	uint32_t rva; // 0: not in MemoryList
-};
-
-struct added_line {
-	size_t at, len;
-};
-
-struct writer {
-	struct buf *out;
-	const struct snapshot *s;
-	const struct context_format *format;
-	struct mem_bytes mem;
-	struct arena arena;
-	LIST(struct range) ranges; // by address; what of the memory is written
-	bool all_listed;	   // every range is in MemoryList
-	// Memory that was never there: the unreadable bytes between an overflown stack and its SP.
-	regions guards;
-	LIST(struct added_line) added_lines; // in the maps stream, not in the text
-	const struct thread **threads;	     // those of ThreadList
-	size_t n_threads;
-	size_t *contexts; // where theirs are
-	struct {
-		uint32_t type;
-		size_t size, rva;
-	} dir[MAX_STREAMS];
-	size_t n_dir;
-};
-
-static void put(struct writer *w, size_t at, const void *data, size_t len)
+static void put(struct md_writer *w, size_t at, const void *data, size_t len)
 {
 	if (!w->out->failed)
 		memcpy(w->out->data + at, data, len);
 }
 
-static void put_u32(struct writer *w, size_t at, uint32_t v)
+static void put_u32(struct md_writer *w, size_t at, uint32_t v)
 {
 	put(w, at, &(uint32_t){ htole32(v) }, sizeof(v));
 }
 
-static void put_u64(struct writer *w, size_t at, uint64_t v)
+static void put_u64(struct md_writer *w, size_t at, uint64_t v)
 {
 	put(w, at, &(uint64_t){ htole64(v) }, sizeof(v));
 }
 
 // Offsets are checked against 4 GiB at the end, for all of them at once.
-static size_t begin(struct writer *w)
+size_t md_begin(struct md_writer *w)
 {
 	buf_align(w->out, 8);
 	return w->out->len;
 }
 
-static void end(struct writer *w, uint32_t type, size_t rva)
+void md_end(struct md_writer *w, uint32_t type, size_t rva)
 {
 	w->dir[w->n_dir].type = type;
 	w->dir[w->n_dir].size = w->out->len - rva;
 	w->dir[w->n_dir++].rva = rva;
 }
 
-static void add_location(struct buf *out, size_t size, size_t rva)
+void md_location(struct buf *out, size_t size, size_t rva)
 {
 	buf_u32(out, (uint32_t)size);
 	buf_u32(out, (uint32_t)rva);
 }
 
 // A list that was put together aside because its entries name places that had to be written first.
-static void add_aside(struct writer *w, const struct buf *list)
+static void add_aside(struct md_writer *w, const struct buf *list)
 {
 	buf_add(w->out, list->data, list->len);
 	w->out->failed |= list->failed;
@@ -130,7 +88,7 @@ static uint32_t next_char(const uint8_t **p)
 }
 
 // MDString; returns where it is.
-static size_t add_string(struct writer *w, const char *s)
+static size_t add_string(struct md_writer *w, const char *s)
 {
 	const uint8_t *p = (const uint8_t *)s;
 	uint32_t units = 0;
@@ -156,7 +114,7 @@ static size_t add_string(struct writer *w, const char *s)
 }
 
 // Crashpad's kind of string.
-static size_t add_utf8(struct writer *w, const char *s)
+static size_t add_utf8(struct md_writer *w, const char *s)
 {
 	size_t len = strlen(s);
 
@@ -167,7 +125,7 @@ static size_t add_utf8(struct writer *w, const char *s)
 	return rva;
 }
 
-static struct error *plan_threads(struct writer *w)
+static struct error *plan_threads(struct md_writer *w)
 {
 	w->threads = arena_alloc(&w->arena, (w->s->threads.n + 1) * sizeof(*w->threads));
 	w->contexts = arena_alloc(&w->arena, (w->s->threads.n + 1) * sizeof(*w->contexts));
@@ -183,230 +141,15 @@ static struct error *plan_threads(struct writer *w)
 	return NULL;
 }
 
-// The captured region that holds AT or is the next above it, NULL when there is none.
-static const struct mem_range *region_from(const struct snapshot *s, taddr at)
-{
-	size_t lo = 0, hi = s->memory.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (s->memory.v[mid].at + s->memory.v[mid].len <= at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < s->memory.n ? &s->memory.v[lo] : NULL;
-}
-
-static int compare_at(const void *a, const void *b)
-{
-	const struct mem_range *x = a, *y = b;
-
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-// A stack overflow leaves SP below its stack, where nothing can be read. Readers refuse a thread
-// whose stack does not contain its SP, so the gap is filled with zeros; ours takes them out again.
-static struct error *plan_guards(struct writer *w)
-{
-	regions all = {};
-
-	for (size_t i = 0; i < w->n_threads; i++) {
-		taddr sp = regs_sp(&w->threads[i]->regs) & ~(taddr)15;
-		const struct mapping *m = snapshot_mapping_at(w->s, sp);
-		const struct mem_range *above = region_from(w->s, sp);
-
-		if (!w->s->mappings.n || (m && m->permissions[0] == 'r') || !above ||
-		    above->at <= sp || above->at - sp > STACK_GUARD)
-			continue;
-		struct mem_range *guard = LIST_ADD(&w->arena, &all);
-		if (!guard)
-			return error_nomem();
-		*guard = (struct mem_range){ .at = sp, .len = (size_t)(above->at - sp) };
-	}
-	if (all.n)
-		qsort(all.v, all.n, sizeof(*all.v), compare_at);
-	for (size_t i = 0; i < all.n; i++) {
-		const struct mem_range *last = w->guards.n ? &w->guards.v[w->guards.n - 1] : NULL;
-
-		// Two threads in one gap: the lower one's covers the other's.
-		if (last && all.v[i].at < last->at + last->len)
-			continue;
-		struct mem_range *guard = LIST_ADD(&w->arena, &w->guards);
-		if (!guard)
-			return error_nomem();
-		*guard = all.v[i];
-	}
-	return NULL;
-}
-
-static struct error *add_range(struct writer *w, taddr at, taddr end, const uint8_t *data)
-{
-	while (at < end) {
-		size_t len = end - at < MAX_RANGE ? (size_t)(end - at) : MAX_RANGE;
-		struct range *r = LIST_ADD(&w->arena, &w->ranges);
-
-		if (!r)
-			return error_nomem();
-		*r = (struct range){ .at = at, .len = len, .data = data };
-		at += len;
-		data += len;
-	}
-	return NULL;
-}
-
-// What of REGION some mapping covers, from mapping *MI on, which moves on; without a map all of it.
-// GUARD (may be NULL) ends where REGION begins: one range in the file too, a stack is one piece.
-static struct error *add_region(struct writer *w, const struct mem_range *region, size_t *mi,
-				const struct mem_range *guard)
-{
-	const struct mapping *v = w->s->mappings.v;
-	size_t n = w->s->mappings.n;
-	taddr at = region->at, stop = region->at + region->len;
-
-	while (at < stop) {
-		taddr from = at, to = stop;
-
-		if (n) {
-			while (*mi < n && v[*mi].end <= at)
-				++*mi;
-			if (*mi == n || v[*mi].start >= stop)
-				return NULL;
-			if (v[*mi].start > from)
-				from = v[*mi].start;
-			size_t last = *mi;
-			while (last + 1 < n && v[last].end < stop && v[last + 1].start == v[last].end)
-				last++;
-			if (v[last].end < to)
-				to = v[last].end;
-		}
-		const uint8_t *data = region->data + (from - region->at);
-		if (guard && from == region->at) {
-			uint8_t *both = arena_alloc(&w->arena, guard->len + (size_t)(to - from));
-			if (!both)
-				return error_nomem();
-			memcpy(both + guard->len, data, (size_t)(to - from));
-			data = both;
-			from = guard->at;
-		}
-		struct error *err = add_range(w, from, to, data);
-		if (err)
-			return err;
-		at = to;
-	}
-	return NULL;
-}
-
-static struct range *range_at(struct writer *w, taddr at)
-{
-	size_t lo = 0, hi = w->ranges.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		struct range *r = &w->ranges.v[mid];
-
-		if (at < r->at)
-			hi = mid;
-		else if (at - r->at < r->len)
-			return r;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
-}
-
-static struct error *plan_memory(struct writer *w)
-{
-	size_t guard = 0, mapping = 0;
-
-	for (size_t i = 0; i < w->s->memory.n; i++) {
-		const struct mem_range *region = &w->s->memory.v[i];
-		const struct mem_range *g = guard < w->guards.n ? &w->guards.v[guard] : NULL;
-
-		if (g && g->at + g->len == region->at)
-			guard++;
-		else
-			g = NULL;
-		struct error *err = add_region(w, region, &mapping, g);
-		if (err)
-			return err;
-	}
-	for (size_t i = 0; i < w->n_threads; i++) {
-		struct range *stack = range_at(w, regs_sp(&w->threads[i]->regs));
-		struct range *code = range_at(w, regs_pc(&w->threads[i]->regs));
-
-		if (stack)
-			stack->wanted = true;
-		if (code)
-			code->wanted = true;
-	}
-	return NULL;
-}
-
-// The bytes of MemoryList's ranges, right behind the header, and the list.
-static void write_memory(struct writer *w)
-{
-	size_t wanted = 0, listed = 0;
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < w->ranges.n; i++)
-		wanted += w->ranges.v[i].wanted;
-	size_t others = wanted < MAX_RANGES ? MAX_RANGES - wanted : 0;
-	for (size_t i = 0; i < w->ranges.n; i++) {
-		struct range *r = &w->ranges.v[i];
-
-		if ((!r->wanted && !others) || listed == MAX_RANGES ||
-		    r->len > MAX_LISTED_BYTES - bytes)
-			continue;
-		others -= !r->wanted;
-		listed++;
-		bytes += r->len;
-		buf_align(w->out, 16);
-		r->rva = (uint32_t)w->out->len;
-		buf_add(w->out, r->data, r->len);
-	}
-	w->all_listed = listed == w->ranges.n;
-
-	size_t rva = begin(w);
-	buf_u32(w->out, (uint32_t)listed);
-	for (size_t i = 0; i < w->ranges.n; i++) {
-		const struct range *r = &w->ranges.v[i];
-
-		if (!r->rva)
-			continue;
-		buf_u64(w->out, r->at);
-		add_location(w->out, r->len, r->rva);
-	}
-	end(w, MD_MEMORY_LIST, rva);
-}
-
-// When MemoryList could not hold everything: all of it, whose bytes come last in the file.
-static size_t write_memory64(struct writer *w)
-{
-	if (w->all_listed)
-		return 0;
-	size_t rva = begin(w);
-	buf_u64(w->out, w->ranges.n);
-	size_t base_at = w->out->len;
-	buf_u64(w->out, 0);
-	for (size_t i = 0; i < w->ranges.n; i++) {
-		buf_u64(w->out, w->ranges.v[i].at);
-		buf_u64(w->out, w->ranges.v[i].len);
-	}
-	end(w, MD_MEMORY64_LIST, rva);
-	return base_at;
-}
-
 // The part of its range that is THREAD's stack: the range may hold more, and has to hold SP.
-static void add_stack(struct writer *w, const struct thread *thread)
+static void add_stack(struct md_writer *w, const struct thread *thread)
 {
 	taddr sp = regs_sp(&thread->regs);
-	const struct range *r = range_at(w, sp);
+	const struct md_range *r = md_range_at(w, sp);
 
 	if (!r || !r->rva) {
 		buf_u64(w->out, sp);
-		add_location(w->out, 0, 0);
+		md_location(w->out, 0, 0);
 		return;
 	}
 	taddr start = r->at, stop = r->at + r->len;
@@ -415,10 +158,10 @@ static void add_stack(struct writer *w, const struct thread *thread)
 	if (thread->stack_end > sp && thread->stack_end < stop)
 		stop = thread->stack_end;
 	buf_u64(w->out, start);
-	add_location(w->out, (size_t)(stop - start), r->rva + (size_t)(start - r->at));
+	md_location(w->out, (size_t)(stop - start), r->rva + (size_t)(start - r->at));
 }
 
-static void write_threads(struct writer *w)
+static void write_threads(struct md_writer *w)
 {
 	size_t size = 0;
 
@@ -427,16 +170,16 @@ static void write_threads(struct writer *w)
 		w->contexts[i] = w->out->len;
 		size = context_write(w->format, w->threads[i], w->out);
 	}
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	buf_u32(w->out, (uint32_t)w->n_threads);
 	for (size_t i = 0; i < w->n_threads; i++) {
 		buf_u32(w->out, (uint32_t)w->threads[i]->tid);
 		buf_zero(w->out, 12);
 		buf_u64(w->out, w->threads[i]->regs.tls);
 		add_stack(w, w->threads[i]);
-		add_location(w->out, size, w->contexts[i]);
+		md_location(w->out, size, w->contexts[i]);
 	}
-	end(w, MD_THREAD_LIST, rva);
+	md_end(w, MD_THREAD_LIST, rva);
 
 	_cleanup_(buf_deinit) struct buf names = {};
 	buf_u32(&names, (uint32_t)w->n_threads);
@@ -444,9 +187,9 @@ static void write_threads(struct writer *w)
 		buf_u32(&names, (uint32_t)w->threads[i]->tid);
 		buf_u64(&names, add_string(w, w->threads[i]->name));
 	}
-	rva = begin(w);
+	rva = md_begin(w);
 	add_aside(w, &names);
-	end(w, MD_THREAD_NAMES, rva);
+	md_end(w, MD_THREAD_NAMES, rva);
 }
 
 // lldb waits for ever when it loads a dump whose exception is a signal that it does not stop on:
@@ -456,7 +199,7 @@ static bool lldb_stops_on(int signo)
 	return signo > 0 && signo < 32 && signo != 14 && signo != 17 && signo != 18 && signo != 27;
 }
 
-static void write_exception(struct writer *w)
+static void write_exception(struct md_writer *w)
 {
 	const struct death *death = &w->s->death;
 	size_t blamed = 0;
@@ -469,7 +212,7 @@ static void write_exception(struct writer *w)
 	bool signal = death->kind == DEATH_SIGNAL && lldb_stops_on(death->signo);
 	// Siginfo may be that of an earlier fault, or of nothing when SIGKILL came.
 	bool info = signal && death->info.signo == death->signo;
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	buf_u32(w->out, (uint32_t)w->threads[blamed]->tid);
 	buf_u32(w->out, 0);
 	buf_u32(w->out, signal ? (uint32_t)death->signo : MD_DUMP_REQUESTED);
@@ -477,8 +220,8 @@ static void write_exception(struct writer *w)
 	buf_u64(w->out, 0);
 	buf_u64(w->out, info ? death->info.addr : regs_pc(&w->threads[blamed]->regs));
 	buf_zero(w->out, 8 + 15 * 8);
-	add_location(w->out, context_size(w->format), w->contexts[blamed]);
-	end(w, MD_EXCEPTION, rva);
+	md_location(w->out, context_size(w->format), w->contexts[blamed]);
+	md_end(w, MD_EXCEPTION, rva);
 }
 
 static void add_regset(struct buf *out, size_t thread, uint32_t type, const void *data, size_t len)
@@ -491,9 +234,9 @@ static void add_regset(struct buf *out, size_t thread, uint32_t type, const void
 	buf_align(out, 8);
 }
 
-static void write_regsets(struct writer *w)
+static void write_regsets(struct md_writer *w)
 {
-	size_t rva = begin(w), listed = 0;
+	size_t rva = md_begin(w), listed = 0;
 
 	buf_u32(w->out, 1);
 	buf_u32(w->out, 0);
@@ -513,7 +256,7 @@ static void write_regsets(struct writer *w)
 		if (t->xstate.len)
 			add_regset(w->out, i, REGSET_XSTATE, t->xstate.data, t->xstate.len);
 	}
-	end(w, MINIDUMP_REGSETS_STREAM, rva);
+	md_end(w, MINIDUMP_REGSETS_STREAM, rva);
 }
 
 // The first "number.number" of TEXT: in a uname line the kernel's version.
@@ -526,7 +269,7 @@ static void find_version(const char *text, unsigned *major, unsigned *minor)
 	*major = *minor = 0;
 }
 
-static void write_system_info(struct writer *w)
+static void write_system_info(struct md_writer *w)
 {
 	const struct host *host = &w->s->host;
 	const char *csd = host->uname;
@@ -539,7 +282,7 @@ static void write_system_info(struct writer *w)
 		return;
 	}
 	find_version(csd, &major, &minor);
-	size_t csd_rva = add_string(w, csd), rva = begin(w);
+	size_t csd_rva = add_string(w, csd), rva = md_begin(w);
 	buf_u16(w->out, context_processor(w->format));
 	buf_u16(w->out, host->cpu_family);
 	buf_u16(w->out, host->cpu_model_stepping);
@@ -557,7 +300,7 @@ static void write_system_info(struct writer *w)
 	buf_u32(w->out, host->cpu_version);
 	buf_u32(w->out, host->cpu_features);
 	buf_u32(w->out, host->cpu_amd_features);
-	end(w, MD_SYSTEM_INFO, rva);
+	md_end(w, MD_SYSTEM_INFO, rva);
 }
 
 static uint32_t seconds(int64_t nanoseconds)
@@ -565,7 +308,7 @@ static uint32_t seconds(int64_t nanoseconds)
 	return nanoseconds > 0 ? (uint32_t)(nanoseconds / 1000000000) : 0;
 }
 
-static void write_misc_info(struct writer *w)
+static void write_misc_info(struct md_writer *w)
 {
 	// utime and stime are fields 14 and 15, in ticks of 1/100 s (USER_HZ). The name before
 	// them may hold anything, but its parenthesis is the last one.
@@ -577,7 +320,7 @@ static void write_misc_info(struct writer *w)
 			     &user, &kernel) != 2)
 		user = kernel = 0;
 
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	uint32_t born = seconds(w->s->time.process_start), died = seconds(w->s->time.death);
 	buf_u32(w->out, 24);
 	buf_u32(w->out, 1 | (born ? 2 : 0));
@@ -586,10 +329,10 @@ static void write_misc_info(struct writer *w)
 	buf_u32(w->out, died && born > died ? died : born);
 	buf_u32(w->out, (uint32_t)(user / 100));
 	buf_u32(w->out, (uint32_t)(kernel / 100));
-	end(w, MD_MISC_INFO, rva);
+	md_end(w, MD_MISC_INFO, rva);
 }
 
-static void write_modules(struct writer *w)
+static void write_modules(struct md_writer *w)
 {
 	_cleanup_(buf_deinit) struct buf list = {};
 	size_t n = w->s->modules.n < MAX_MODULES ? w->s->modules.n : MAX_MODULES;
@@ -611,12 +354,12 @@ static void write_modules(struct writer *w)
 		buf_zero(&list, 8);
 		buf_u32(&list, (uint32_t)name);
 		buf_zero(&list, 52);
-		add_location(&list, cv ? 4 + m->build_id_len : 0, cv);
+		md_location(&list, cv ? 4 + m->build_id_len : 0, cv);
 		buf_zero(&list, 24);
 	}
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	add_aside(w, &list);
-	end(w, MD_MODULE_LIST, rva);
+	md_end(w, MD_MODULE_LIST, rva);
 }
 
 static uint32_t protection(const char *permissions)
@@ -628,9 +371,9 @@ static uint32_t protection(const char *permissions)
 	return writable ? 4 : readable ? 2 : 1;
 }
 
-static void write_memory_info(struct writer *w)
+static void write_memory_info(struct md_writer *w)
 {
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 
 	buf_u32(w->out, 16);
 	buf_u32(w->out, MD_MEMORY_INFO_SIZE);
@@ -651,82 +394,29 @@ static void write_memory_info(struct writer *w)
 		buf_u32(w->out, type);
 		buf_u32(w->out, 0);
 	}
-	end(w, MD_MEMORY_INFO_LIST, rva);
+	md_end(w, MD_MEMORY_INFO_LIST, rva);
 }
 
-static void write_bytes(struct writer *w, uint32_t type, const struct bytes *bytes)
+static void write_bytes(struct md_writer *w, uint32_t type, const struct bytes *bytes)
 {
 	if (!bytes->len)
 		return;
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	buf_add(w->out, bytes->data, bytes->len);
-	end(w, type, rva);
+	md_end(w, type, rva);
 }
 
-static void write_strings(struct writer *w, uint32_t type, const strings *list)
+static void write_strings(struct md_writer *w, uint32_t type, const strings *list)
 {
 	if (!list->n)
 		return;
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	for (size_t i = 0; i < list->n; i++)
 		buf_add(w->out, list->v[i], strlen(list->v[i]) + 1);
-	end(w, type, rva);
+	md_end(w, type, rva);
 }
 
-// Lines for those parts of GUARD's pages that no mapping covers.
-static struct error *add_guard_lines(struct writer *w, size_t rva, const struct mem_range *guard)
-{
-	taddr start = guard->at & ~(TARGET_PAGE - 1);
-	taddr stop = (guard->at + guard->len + TARGET_PAGE - 1) & ~(TARGET_PAGE - 1);
-
-	for (size_t i = 0; i <= w->s->mappings.n && start < stop; i++) {
-		const struct mapping *m = i < w->s->mappings.n ? &w->s->mappings.v[i] : NULL;
-		taddr to = m && m->start < stop ? m->start : stop;
-
-		if (to > start) {
-			struct added_line *line = LIST_ADD(&w->arena, &w->added_lines);
-			if (!line)
-				return error_nomem();
-			line->at = w->out->len - rva;
-			buf_printf(w->out, "%08llx-%08llx ---p 00000000 00:00 0 \n",
-				   (unsigned long long)start, (unsigned long long)to);
-			line->len = w->out->len - rva - line->at;
-		}
-		if (m && m->end > start)
-			start = m->end;
-	}
-	return NULL;
-}
-
-// The text, with a line for each guard that has bytes in the dump, as readers want every byte to
-// be mapped. It describes what is there: the kernel lets nothing else be mapped in that place.
-static struct error *write_maps(struct writer *w)
-{
-	const struct bytes *maps = &w->s->process.maps;
-	size_t guard = 0, rva = begin(w);
-
-	if (!maps->len)
-		return NULL;
-	for (size_t done = 0; done < maps->len;) {
-		const char *line = (const char *)maps->data + done;
-		const char *nl = memchr(line, '\n', maps->len - done);
-		size_t len = nl ? (size_t)(nl - line) + 1 : maps->len - done;
-		// A NUL stands behind the text.
-		taddr start = strtoull(line, NULL, 16);
-
-		for (; guard < w->guards.n && w->guards.v[guard].at < start; guard++) {
-			struct error *err = add_guard_lines(w, rva, &w->guards.v[guard]);
-			if (err)
-				return err;
-		}
-		buf_add(w->out, line, len);
-		done += len;
-	}
-	end(w, MD_MAPS, rva);
-	return NULL;
-}
-
-static struct error *write_handles(struct writer *w)
+static struct error *write_handles(struct md_writer *w)
 {
 	const struct process *process = &w->s->process;
 	_cleanup_(buf_deinit) struct buf list = {};
@@ -752,9 +442,9 @@ static struct error *write_handles(struct writer *w)
 		buf_u32(&list, (uint32_t)add_string(w, fd->target));
 		buf_zero(&list, 16);
 	}
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	add_aside(w, &list);
-	end(w, MD_HANDLE_DATA, rva);
+	md_end(w, MD_HANDLE_DATA, rva);
 	return NULL;
 }
 
@@ -771,7 +461,7 @@ static uint64_t auxv_value(const struct bytes *auxv, uint64_t type)
 }
 
 // Address and bytes of the main program's .dynamic; LEN 0 when they were not captured.
-static struct error *find_dynamic(struct writer *w, taddr *at, uint8_t **ret, size_t *len)
+static struct error *find_dynamic(struct md_writer *w, taddr *at, uint8_t **ret, size_t *len)
 {
 	const struct mem *mem = &w->mem.mem;
 	taddr phdr = auxv_value(&w->s->process.auxv, AT_PHDR), bias = 0, vaddr = 0;
@@ -803,7 +493,7 @@ static struct error *find_dynamic(struct writer *w, taddr *at, uint8_t **ret, si
 }
 
 // The dynamic linker's list of what it has loaded, if it is among the captured memory.
-static struct error *write_link_map(struct writer *w)
+static struct error *write_link_map(struct md_writer *w)
 {
 	const struct mem *mem = &w->mem.mem;
 	uint64_t r_debug[5]; // r_version, r_map, r_brk, r_state, r_ldbase
@@ -846,9 +536,9 @@ static struct error *write_link_map(struct writer *w)
 	}
 	if (!n)
 		return NULL;
-	size_t map_rva = begin(w);
+	size_t map_rva = md_begin(w);
 	add_aside(w, &list);
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	buf_u32(w->out, (uint32_t)le64toh(r_debug[0]));
 	buf_u32(w->out, (uint32_t)map_rva);
 	buf_u32(w->out, n);
@@ -857,7 +547,7 @@ static struct error *write_link_map(struct writer *w)
 	buf_u64(w->out, le64toh(r_debug[4]));
 	buf_u64(w->out, dynamic);
 	buf_add(w->out, bytes, len);
-	end(w, MD_DSO_DEBUG, rva);
+	md_end(w, MD_DSO_DEBUG, rva);
 	return NULL;
 }
 
@@ -881,7 +571,7 @@ static void add_guid(struct buf *out, const char *text)
 	buf_add(out, guid, sizeof(guid));
 }
 
-static void write_crashpad_info(struct writer *w)
+static void write_crashpad_info(struct md_writer *w)
 {
 	const struct snapshot *s = w->s;
 	struct note {
@@ -912,22 +602,22 @@ static void write_crashpad_info(struct writer *w)
 		keys[i] = add_utf8(w, notes[i].key);
 		values[i] = add_utf8(w, notes[i].value);
 	}
-	size_t dictionary = begin(w);
+	size_t dictionary = md_begin(w);
 	buf_u32(w->out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {
 		buf_u32(w->out, (uint32_t)keys[i]);
 		buf_u32(w->out, (uint32_t)values[i]);
 	}
-	size_t len = w->out->len - dictionary, rva = begin(w);
+	size_t len = w->out->len - dictionary, rva = md_begin(w);
 	buf_u32(w->out, 1);
 	add_guid(w->out, s->id);
 	buf_zero(w->out, 16);
-	add_location(w->out, len, dictionary);
+	md_location(w->out, len, dictionary);
 	buf_zero(w->out, 20);
-	end(w, MD_CRASHPAD_INFO, rva);
+	md_end(w, MD_CRASHPAD_INFO, rva);
 }
 
-static struct error *write_state(struct writer *w)
+static struct error *write_state(struct md_writer *w)
 {
 	json_t *root;
 	struct error *err = state_encode(w->s, &root);
@@ -956,26 +646,26 @@ static struct error *write_state(struct writer *w)
 	json_decref(root);
 	if (!text)
 		return error_nomem();
-	size_t rva = begin(w);
+	size_t rva = md_begin(w);
 	buf_addstr(w->out, text);
 	free(text);
-	end(w, MINIDUMP_STATE_STREAM, rva);
+	md_end(w, MINIDUMP_STATE_STREAM, rva);
 	return NULL;
 }
 
-static struct error *write_streams(struct writer *w)
+static struct error *write_streams(struct md_writer *w)
 {
 	const struct snapshot *s = w->s;
 
 	buf_zero(w->out, MD_HEADER_SIZE);
-	write_memory(w);
+	md_write_memory(w);
 	write_system_info(w);
 	write_misc_info(w);
 	write_threads(w);
 	write_exception(w);
 	write_modules(w);
 	write_memory_info(w);
-	struct error *err = write_maps(w);
+	struct error *err = md_write_maps(w);
 	if (err)
 		return err;
 	write_bytes(w, MD_PROC_STATUS, &s->process.status);
@@ -994,22 +684,20 @@ static struct error *write_streams(struct writer *w)
 	return err ? err : write_state(w);
 }
 
-static struct error *write_file(struct writer *w)
+static struct error *write_file(struct md_writer *w)
 {
 	struct error *err = plan_threads(w);
 	if (!err)
-		err = plan_guards(w);
-	if (!err)
-		err = plan_memory(w);
+		err = md_plan_memory(w);
 	if (!err)
 		err = write_streams(w);
 	if (err)
 		return err;
 
-	size_t base_at = write_memory64(w), dir = begin(w);
+	size_t base_at = md_write_memory64(w), dir = md_begin(w);
 	for (size_t i = 0; i < w->n_dir; i++) {
 		buf_u32(w->out, w->dir[i].type);
-		add_location(w->out, w->dir[i].size, w->dir[i].rva);
+		md_location(w->out, w->dir[i].size, w->dir[i].rva);
 	}
 	if (w->out->len > UINT32_MAX)
 		return error_new(ERROR_UNSUPPORTED,
@@ -1032,7 +720,7 @@ struct error *minidump_write(const struct snapshot *snapshot, struct buf *ret)
 {
 	_cleanup_(buf_deinit) struct buf out = {};
 	const struct arch *arch = snapshot->host.arch ? snapshot->host.arch : arch_host();
-	struct writer w = { .out = &out, .s = snapshot, .format = context_format_of(arch) };
+	struct md_writer w = { .out = &out, .s = snapshot, .format = context_format_of(arch) };
 
 	snapshot_mem(snapshot, &w.mem);
 	struct error *err = write_file(&w);
