@@ -11,6 +11,7 @@
 #include "pylines.h"
 #include "pyobject.h"
 #include "pywalk.h"
+#include "seen.h"
 
 // A line table of a module of 100 000 lines has about this size.
 #define PY_MAX_TABLE ((size_t)1 << 20)
@@ -30,61 +31,6 @@ void py_state_deinit(struct py_state *state)
 {
 	arena_deinit(&state->arena);
 	*state = (struct py_state){};
-}
-
-/*
- * A set of addresses with a number for each: whatever is linked into a list must not come twice,
- * and a code object is read once however many frames run it.
- */
-struct seen {
-	struct seen_entry {
-		taddr at; /* 0: free */
-		uint32_t value;
-	} *v;
-	size_t size, n; /* size is 0 or a power of two */
-};
-
-static void seen_deinit(struct seen *seen)
-{
-	free(seen->v);
-	*seen = (struct seen){};
-}
-
-static size_t seen_slot(const struct seen *seen, taddr at)
-{
-	size_t i = (size_t)(at * 0x9e3779b97f4a7c15u >> 20) & (seen->size - 1);
-
-	while (seen->v[i].at && seen->v[i].at != at)
-		i = (i + 1) & (seen->size - 1);
-	return i;
-}
-
-static const uint32_t *seen_find(const struct seen *seen, taddr at)
-{
-	if (!seen->n)
-		return NULL;
-	const struct seen_entry *e = &seen->v[seen_slot(seen, at)];
-	return e->at ? &e->value : NULL;
-}
-
-// Add AT, which is not 0 and not there yet.
-static struct error *seen_add(struct seen *seen, taddr at, uint32_t value)
-{
-	if ((seen->n + 1) * 4 > seen->size * 3) {
-		struct seen grown = { .size = seen->size ? seen->size * 2 : 256, .n = seen->n };
-
-		grown.v = calloc(grown.size, sizeof(*grown.v));
-		if (!grown.v)
-			return error_nomem();
-		for (size_t i = 0; i < seen->size; i++)
-			if (seen->v[i].at)
-				grown.v[seen_slot(&grown, seen->v[i].at)] = seen->v[i];
-		free(seen->v);
-		*seen = grown;
-	}
-	seen->v[seen_slot(seen, at)] = (struct seen_entry){ .at = at, .value = value };
-	seen->n++;
-	return NULL;
 }
 
 // What frames need of a code object. Strings are in the state's arena.
