@@ -193,18 +193,52 @@ struct error *deliver(const struct store *store, const struct options *options,
 	return err;
 }
 
+// A dump and what can be said about it.
+struct reading {
+	struct snapshot snapshot;
+	struct findings findings;
+};
+
+static void reading_deinit(struct reading *reading)
+{
+	findings_deinit(&reading->findings);
+	snapshot_deinit(&reading->snapshot);
+}
+
+static struct error *reading_init(struct reading *reading, const char *path)
+{
+	*reading = (struct reading){};
+	snapshot_init(&reading->snapshot);
+	struct error *err = read_dump(path, &reading->snapshot);
+
+	return err ? err : analyse(&reading->snapshot, &reading->findings);
+}
+
 struct error *deliver_again(const struct options *options)
 {
-	_cleanup_(snapshot_deinit) struct snapshot snapshot;
-	_cleanup_(findings_deinit) struct findings findings = {};
+	_cleanup_(reading_deinit) struct reading reading;
 	_cleanup_(buf_deinit) struct buf out = {};
+	struct error *err = reading_init(&reading, options->file);
 
-	snapshot_init(&snapshot);
-	struct error *err = read_dump(options->file, &snapshot);
 	if (!err)
-		err = analyse(&snapshot, &findings);
-	if (!err)
-		err = render(&findings, options->formats,
+		err = render(&reading.findings, options->formats,
 			     options->formats == FORMAT_TEXT && wants_colour(STDOUT_FILENO), &out);
+	return err ? err : print(STDOUT_FILENO, &out);
+}
+
+struct error *deliver_diff(const struct options *options)
+{
+	_cleanup_(reading_deinit) struct reading a, b = {};
+	_cleanup_(buf_deinit) struct buf out = {};
+	const char *const names[] = { options->file, options->other };
+	struct error *err = reading_init(&a, names[0]);
+
+	if (!err)
+		err = reading_init(&b, names[1]);
+	if (!err && options->formats == FORMAT_JSON)
+		err = render_diff_json(&a.findings, &b.findings, names, &out);
+	else if (!err)
+		err = render_diff_text(&a.findings, &b.findings, names,
+				       wants_colour(STDOUT_FILENO), &out);
 	return err ? err : print(STDOUT_FILENO, &out);
 }

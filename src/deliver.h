@@ -17,4 +17,7 @@ struct error *deliver(const struct store *store, const struct options *options,
 /* What deliver() wrote, said again from the dump at options->file on standard output. */
 struct error *deliver_again(const struct options *options) __attribute__((warn_unused_result));
 
+/* What differs between the dumps at options->file and options->other, on standard output. */
+struct error *deliver_diff(const struct options *options) __attribute__((warn_unused_result));
+
 #endif

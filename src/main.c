@@ -249,9 +249,9 @@ int main(int argc, char **argv)
 	}
 	if (outcome == OPTIONS_DONE)
 		return EXIT_SUCCESS;
-	if (o.command != COMMAND_SHOW)
+	if (o.command != COMMAND_SHOW && o.command != COMMAND_DIFF)
 		return watch_with(&o);
-	err = deliver_again(&o);
+	err = o.command == COMMAND_DIFF ? deliver_diff(&o) : deliver_again(&o);
 	if (err) {
 		complain(err);
 		return EXIT_FAILURE;

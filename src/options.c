@@ -25,6 +25,7 @@ static const char *const command_names[] = {
 	[COMMAND_ATTACH] = "attach",
 	[COMMAND_SNAPSHOT] = "snapshot",
 	[COMMAND_SHOW] = "show",
+	[COMMAND_DIFF] = "diff",
 };
 
 static const char help[] =
@@ -33,6 +34,7 @@ static const char help[] =
 	"       pcatch attach [OPTION]... --pidfile FILE\n"
 	"       pcatch snapshot [OPTION]... PID\n"
 	"       pcatch show [-f FORMAT] FILE.dmp\n"
+	"       pcatch diff [-f FORMAT] A.dmp B.dmp\n"
 	"\n"
 	"Watch a process until it ends, and say why it did.\n"
 	"\n"
@@ -40,6 +42,7 @@ static const char help[] =
 	"  attach    watch a running process until it ends\n"
 	"  snapshot  report on a process that lives on\n"
 	"  show      say again, from a dump alone, what was said at the death\n"
+	"  diff      what differs between two dumps: environment, limits, user, ...\n"
 	"\n"
 	"  -o, --output DIR    folder for reports [$PCATCH_DIR, else for root\n"
 	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
@@ -67,7 +70,8 @@ enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMP
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
-       SHOW = 1 << COMMAND_SHOW, LIVE = RUN | ATTACH | SNAPSHOT, ALL = LIVE | SHOW };
+       SHOW = 1 << COMMAND_SHOW, DIFF = 1 << COMMAND_DIFF, LIVE = RUN | ATTACH | SNAPSHOT,
+       ALL = LIVE | SHOW | DIFF };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -137,8 +141,11 @@ static struct error *parse_formats(char *list, struct options *o)
 		else
 			return bad("--format: '%s' is none of text, json, html", name);
 	}
-	if (o->command == COMMAND_SHOW && (o->formats & (o->formats - 1)))
-		return bad("--format: show writes one format to its standard output, not several");
+	if (!(commands_of('o') & (1u << o->command)) && (o->formats & (o->formats - 1)))
+		return bad("--format: %s writes one format to its standard output, not several",
+			   command_names[o->command]);
+	if (o->command == COMMAND_DIFF && o->formats == FORMAT_HTML)
+		return bad("--format: diff writes text or json");
 	return NULL;
 }
 
@@ -265,6 +272,12 @@ static struct error *parse_target(char **args, int n, struct options *o)
 			return bad("show: name one dump");
 		o->file = args[0];
 		return NULL;
+	case COMMAND_DIFF:
+		if (n != 2)
+			return bad("diff: name two dumps");
+		o->file = args[0];
+		o->other = args[1];
+		return NULL;
 	default:
 		break;
 	}
@@ -287,7 +300,7 @@ static struct error *parse_command(const char *name, enum command *ret)
 			*ret = (enum command)i;
 			return NULL;
 		}
-	return bad("'%s' is no command: run, attach, snapshot or show", name);
+	return bad("'%s' is no command: run, attach, snapshot, show or diff", name);
 }
 
 struct error *options_parse(int argc, char **argv, struct options *ret,
@@ -298,7 +311,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 				 .sample = SAMPLE_DEFAULT };
 	*outcome = OPTIONS_GO;
 	if (argc < 2)
-		return bad("which command? run, attach, snapshot or show");
+		return bad("which command? run, attach, snapshot, show or diff");
 	bool early = argv[1][0] == '-';
 	struct error *err = early ? NULL : parse_command(argv[1], &ret->command);
 	if (err)
@@ -324,7 +337,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 		if (c == '?')
 			return bad("%s is no option, or has an argument too many", given);
 		if (early)
-			return bad("name the command first: pcatch run|attach|snapshot|show %s", given);
+			return bad("name the command first: pcatch run|attach|snapshot|show|diff %s", given);
 		if (!(commands_of(c) & (1u << ret->command)))
 			return bad("%s means nothing to %s", index >= 0 ? long_options[index].name : given,
 				   command_names[ret->command]);
@@ -333,7 +346,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 			return err;
 	}
 	if (early)
-		return bad("which command? run, attach, snapshot or show");
+		return bad("which command? run, attach, snapshot, show or diff");
 	return parse_target(args + optind, n - optind, ret);
 }
 

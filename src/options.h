@@ -7,7 +7,7 @@
 
 #include "target/snapshot.h"
 
-enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW };
+enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF };
 
 enum format { FORMAT_TEXT = 1, FORMAT_JSON = 2, FORMAT_HTML = 4 };
 
@@ -16,7 +16,8 @@ struct options {
 	char **program;	     /* run: what to start, NULL-terminated */
 	pid_t pid;	     /* attach, snapshot; from the pidfile too */
 	const char *pidfile; /* NULL: none */
-	const char *file;    /* show */
+	const char *file;    /* show, diff */
+	const char *other;   /* diff: the second file */
 	const char *output;  /* NULL: the default folder */
 	unsigned formats;    /* enum format */
 	bool children, locals, no_redact, quiet, verbose;

@@ -27,4 +27,15 @@ struct error *render_json(const struct findings *findings, const struct render_f
 struct error *render_html(const struct findings *findings, struct buf *ret)
 	__attribute__((warn_unused_result));
 
+/*
+ * What differs between two reports, which are called NAMES: for people, and for programs (schema
+ * "pcatch.diff/1": reports, differences with area, what, a and b each, and gaps).
+ */
+struct error *render_diff_text(const struct findings *a, const struct findings *b,
+			       const char *const names[2], bool colour, struct buf *ret)
+	__attribute__((warn_unused_result));
+struct error *render_diff_json(const struct findings *a, const struct findings *b,
+			       const char *const names[2], struct buf *ret)
+	__attribute__((warn_unused_result));
+
 #endif

@@ -38,15 +38,10 @@ void text_line(const struct page_line *line, bool colour, struct buf *ret)
 	buf_addstr(ret, "\n");
 }
 
-struct error *render_text(const struct findings *findings, bool colour, struct buf *ret)
+struct error *text_page(const struct page *page, bool colour, struct buf *ret)
 {
-	_cleanup_(page_deinit) struct page page = {};
-
-	struct error *err = report_page(findings, &page);
-	if (err)
-		return err;
-	for (size_t i = 0; i < page.sections.n; i++) {
-		const struct page_section *section = &page.sections.v[i];
+	for (size_t i = 0; i < page->sections.n; i++) {
+		const struct page_section *section = &page->sections.v[i];
 
 		if (section->depth == PAGE_DETAIL)
 			continue;
@@ -58,4 +53,12 @@ struct error *render_text(const struct findings *findings, bool colour, struct b
 			text_line(&section->lines.v[k], colour, ret);
 	}
 	return buf_error(ret);
+}
+
+struct error *render_text(const struct findings *findings, bool colour, struct buf *ret)
+{
+	_cleanup_(page_deinit) struct page page = {};
+	struct error *err = report_page(findings, &page);
+
+	return err ? err : text_page(&page, colour, ret);
 }

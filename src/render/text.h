@@ -8,4 +8,8 @@
 /* LINE with its newline and no spaces before that; with COLOUR in ANSI colours. */
 void text_line(const struct page_line *line, bool colour, struct buf *ret);
 
+/* All sections of PAGE but the details. */
+struct error *text_page(const struct page *page, bool colour, struct buf *ret)
+	__attribute__((warn_unused_result));
+
 #endif

@@ -7,8 +7,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
-
-#define REDACTED "[redacted]"
+#include "snapshot.h"
 
 // Names are looked at no further than this.
 #define NAME_MAX_LEN 256

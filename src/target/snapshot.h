@@ -19,6 +19,9 @@
  * Times are nanoseconds since the epoch (CLOCK_REALTIME), 0 for unknown.
  */
 
+/* Stands where a secret was (redact.h). */
+#define REDACTED "[redacted]"
+
 struct bytes {
 	uint8_t *data; /* a NUL stands behind the last byte */
 	size_t len;
