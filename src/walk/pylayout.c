@@ -7,12 +7,34 @@
 #include "../cleanup.h"
 #include "pylayout-table.inc"
 
+_Static_assert(ARRAY_SIZE(((union py_offsets *)0)->v) == PY_OFFSETS_IN_ROW,
+	       "maint/pylayout.py and PY_OFFSET_FIELDS name the same");
+
 static const union py_offsets published_3_13 = PY_PUBLISHED_3_13;
+static const union py_offsets published_3_14 = PY_PUBLISHED_3_14;
+static const union py_offsets published_3_15 = PY_PUBLISHED_3_15;
+static const union py_offsets published_asyncio_3_14 = PY_PUBLISHED_ASYNCIO_3_14;
+static const union py_offsets published_asyncio_3_15 = PY_PUBLISHED_ASYNCIO_3_15;
+static const union py_offsets free_threaded_3_13 = PY_OFFSETS_3_13_FREE;
+static const union py_offsets free_threaded_3_14 = PY_OFFSETS_3_14_FREE;
+static const union py_offsets free_threaded_3_15 = PY_OFFSETS_3_15_FREE;
 
 static const struct py_layout rows[] = {
+	{ .version = PY_VERSION(3, 15), .entry = PY_ENTRY_SHIM, .owner_shim = 3, .owner_max = 3,
+	  .owner_generator = 1, .position = PY_POSITION_POINTER, .lines = PY_LINES_LOCATIONS,
+	  .gil = PY_GIL_INTERPRETER, .reference_tags = 3, .offsets = PY_OFFSETS_3_15,
+	  .free_threaded_offsets = &free_threaded_3_15, .published = &published_3_15,
+	  .published_asyncio = &published_asyncio_3_15 },
+	// Owner 3 is the interpreter's own entry frame, 4 one on the C stack; neither shows.
+	{ .version = PY_VERSION(3, 14), .entry = PY_ENTRY_SHIM, .owner_shim = 3, .owner_max = 4,
+	  .owner_generator = 1, .position = PY_POSITION_POINTER, .lines = PY_LINES_LOCATIONS,
+	  .gil = PY_GIL_INTERPRETER, .reference_tags = 3, .offsets = PY_OFFSETS_3_14,
+	  .free_threaded_offsets = &free_threaded_3_14, .published = &published_3_14,
+	  .published_asyncio = &published_asyncio_3_14 },
 	{ .version = PY_VERSION(3, 13), .entry = PY_ENTRY_SHIM, .owner_shim = 3, .owner_max = 3,
 	  .owner_generator = 1, .position = PY_POSITION_POINTER, .lines = PY_LINES_LOCATIONS,
-	  .gil = PY_GIL_INTERPRETER, .offsets = PY_OFFSETS_3_13, .published = &published_3_13 },
+	  .gil = PY_GIL_INTERPRETER, .offsets = PY_OFFSETS_3_13,
+	  .free_threaded_offsets = &free_threaded_3_13, .published = &published_3_13 },
 	{ .version = PY_VERSION(3, 12), .entry = PY_ENTRY_SHIM, .owner_shim = 3, .owner_max = 3,
 	  .owner_generator = 1, .position = PY_POSITION_POINTER, .lines = PY_LINES_LOCATIONS,
 	  .gil = PY_GIL_INTERPRETER, .offsets = PY_OFFSETS_3_12 },
@@ -74,20 +96,70 @@ static struct error *bad_published(const char *name, uint64_t value)
 #define OFFSET_NAME(name) #name,
 static const char *const offset_names[] = { PY_OFFSET_FIELDS(OFFSET_NAME) };
 
+// How many bytes of a structure the offsets within it, WHERE, need.
+static size_t published_size(const union py_offsets *where)
+{
+	size_t need = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(where->v); i++)
+		if (where->v[i] != PY_NONE && where->v[i] + 8u > need)
+			need = where->v[i] + 8;
+	return need;
+}
+
+// Put into OFFSETS what RAW holds where WHERE says.
+static struct error *take_published(const uint8_t *raw, const union py_offsets *where,
+				    union py_offsets *offsets)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(where->v); i++) {
+		if (where->v[i] == PY_NONE)
+			continue;
+		uint64_t v = word(raw + where->v[i]);
+		bool small = strncmp(offset_names[i], "runtime_", 8) != 0 &&
+			     strncmp(offset_names[i], "interp_", 7) != 0 &&
+			     strncmp(offset_names[i], "gil_", 4) != 0;
+
+		if (v > (small ? OFFSET_MAX_SMALL : OFFSET_MAX_BIG))
+			return bad_published(offset_names[i], v);
+		offsets->v[i] = (uint32_t)v;
+	}
+	return NULL;
+}
+
+// What is published and does not fit, and what is not published and follows from what is.
+static struct error *complete(const union py_offsets *where, const union py_offsets *row,
+			      bool free_threaded, union py_offsets *offsets)
+{
+	// The GIL's state is told by where it is in the interpreter that contains it, but an
+	// interpreter may use the GIL of another. The switch, where there is one, is told right.
+	if (offsets->gil_holder < offsets->interp_own_gil ||
+	    offsets->gil_locked < offsets->interp_own_gil)
+		return bad_published("the GIL", offsets->interp_own_gil);
+	offsets->gil_holder -= offsets->interp_own_gil;
+	offsets->gil_locked -= offsets->interp_own_gil;
+	// What only free-threaded builds have is published as 0 by the others.
+	if (!free_threaded)
+		offsets->gil_enabled = offsets->frame_tlbc = offsets->code_tlbc = PY_NONE;
+	// What is not published keeps its distance from a neighbour that is.
+	if (offsets->code_instructions < row->code_instructions - row->code_traceable)
+		return bad_published("code_instructions", offsets->code_instructions);
+	offsets->code_traceable =
+		offsets->code_instructions - (row->code_instructions - row->code_traceable);
+	offsets->runtime_main = offsets->runtime_head + (row->runtime_main - row->runtime_head);
+	if (where->str_compact == PY_NONE)
+		offsets->str_compact = offsets->str_ascii + (row->str_compact - row->str_ascii);
+	return NULL;
+}
+
 struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
 				       struct py_layout *layout)
 {
 	const union py_offsets *where = layout->published;
-	union py_offsets offsets = layout->offsets;
 	uint8_t raw[PUBLISHED_MAX];
-	size_t need = PUBLISHED_FREE_THREADED + 8;
 
 	if (!where)
 		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(where->v); i++)
-		if (where->v[i] != PY_NONE && where->v[i] + 8u > need)
-			need = where->v[i] + 8;
-	struct error *err = mem_read(mem, runtime, raw, need);
+	struct error *err = mem_read(mem, runtime, raw, published_size(where));
 	if (err)
 		return err;
 	if (memcmp(raw, PY_PUBLISHED_COOKIE, 8) != 0)
@@ -102,37 +174,33 @@ struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
 		return error_new(ERROR_INPUT, "published free_threaded is 0x%llx",
 				 (unsigned long long)free_threaded);
 
-	for (size_t i = 0; i < ARRAY_SIZE(where->v); i++) {
-		if (where->v[i] == PY_NONE)
-			continue;
-		uint64_t v = word(raw + where->v[i]);
-		bool small = strncmp(offset_names[i], "runtime_", 8) != 0 &&
-			     strncmp(offset_names[i], "interp_", 7) != 0 &&
-			     strncmp(offset_names[i], "gil_", 4) != 0;
-
-		if (v > (small ? OFFSET_MAX_SMALL : OFFSET_MAX_BIG))
-			return bad_published(offset_names[i], v);
-		offsets.v[i] = (uint32_t)v;
-	}
-	// The GIL's state is told by where it is in the interpreter that contains it, but an
-	// interpreter may use the GIL of another. The switch, where there is one, is told right.
-	if (offsets.gil_holder < offsets.interp_own_gil ||
-	    offsets.gil_locked < offsets.interp_own_gil)
-		return bad_published("the GIL", offsets.interp_own_gil);
-	offsets.gil_holder -= offsets.interp_own_gil;
-	offsets.gil_locked -= offsets.interp_own_gil;
-	if (!free_threaded)
-		offsets.gil_enabled = PY_NONE;
-	// What is not published keeps its distance from a neighbour that is.
-	const union py_offsets *row = &layout->offsets;
-	if (offsets.code_instructions < row->code_instructions - row->code_traceable)
-		return bad_published("code_instructions", offsets.code_instructions);
-	offsets.code_traceable =
-		offsets.code_instructions - (row->code_instructions - row->code_traceable);
-	offsets.str_compact = offsets.str_ascii + (row->str_compact - row->str_ascii);
-	offsets.runtime_main = offsets.runtime_head + (row->runtime_main - row->runtime_head);
+	const union py_offsets *row =
+		free_threaded ? layout->free_threaded_offsets : &layout->offsets;
+	union py_offsets offsets = *row;
+	err = take_published(raw, where, &offsets);
+	if (!err)
+		err = complete(where, row, free_threaded != 0, &offsets);
+	if (err)
+		return err;
 	layout->offsets = offsets;
 	layout->from_target = true;
 	layout->free_threaded = free_threaded != 0;
 	return NULL;
+}
+
+struct error *py_layout_read_published_asyncio(const struct mem *mem, taddr at,
+					       struct py_layout *layout)
+{
+	const union py_offsets *where = layout->published_asyncio;
+	union py_offsets offsets = layout->offsets;
+	uint8_t raw[PUBLISHED_MAX];
+
+	if (!where)
+		return NULL;
+	struct error *err = mem_read(mem, at, raw, published_size(where));
+	if (!err)
+		err = take_published(raw, where, &offsets);
+	if (!err)
+		layout->offsets = offsets;
+	return err;
 }

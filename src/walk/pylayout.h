@@ -17,24 +17,76 @@
 #define PY_NONE UINT32_MAX
 
 /*
- * Where things are. Each is the offset of a member in the structure that its prefix names; the
- * `str_*_bit` are positions in the word at str_state, and str_ascii and str_compact the sizes of
- * the headers behind which the characters of such strings begin (str_compact is also where a
- * string that is neither has the pointer to them).
+ * Where things are. Each is the offset of a member in the structure that its prefix names; which
+ * one that is in each version says maint/pylayout.py. What needs more words:
+ *
+ * - `str_*_bit` are positions in the word at str_state; str_ascii and str_compact the sizes of the
+ *   headers behind which the characters of such strings begin (str_compact is also where a string
+ *   that is neither has the pointer to them). unicode_* are those of 2.7.
+ * - tstate_exception is what is being raised: up to 3.11 its value, with type and traceback apart.
+ *   What is being handled is at the head of a list of `handled` items, to which tstate_handled
+ *   points and of which tstate_handled_base is the outermost; up to 3.6 it is tstate_handled_*
+ *   and there is no list.
+ * - frame_fast: local variables, cells and free variables, then the stack of values: up to
+ *   frame_stack_top (a pointer), or frame_stack_depth values (up to 3.10 above frame_stack, from
+ *   3.11 above frame_fast). frame_* are those of the interpreter's frame, frameobject_* from 3.11
+ *   on those of the object that shows it.
+ * - interp_tasks and tstate_tasks: heads of the rings (llist) of tasks that link their task_node.
+ * - *_size of setentry, entry and strentry, and object_header are whole sizes.
  */
 #define PY_OFFSET_FIELDS(F)                                                                        \
-	F(runtime_head) F(runtime_main) F(runtime_finalizing) F(runtime_gil)                       \
-	F(interp_next) F(interp_id) F(interp_threads) F(interp_gil) F(interp_own_gil)             \
-	F(gil_holder) F(gil_locked) F(gil_enabled)                                                 \
-	F(tstate_next) F(tstate_interp) F(tstate_frame) F(tstate_thread_id) F(tstate_native_id)    \
+	F(runtime_head) F(runtime_main) F(runtime_finalizing) F(runtime_gil) F(runtime_gc)         \
+	F(interp_next) F(interp_id) F(interp_threads) F(interp_gil) F(interp_own_gil)              \
+	F(interp_gc) F(interp_finalizing) F(interp_modules) F(interp_sysdict) F(interp_builtins)   \
+	F(interp_tasks)                                                                            \
+	F(gil_holder) F(gil_locked) F(gil_enabled) F(gc_collecting)                                \
+	F(tstate_next) F(tstate_interp) F(tstate_frame) F(tstate_base_frame) F(tstate_thread_id)   \
+	F(tstate_native_id) F(tstate_dict) F(tstate_exception) F(tstate_exception_type)            \
+	F(tstate_exception_traceback) F(tstate_handled) F(tstate_handled_base)                     \
+	F(tstate_handled_type) F(tstate_handled_value) F(tstate_handled_traceback)                 \
+	F(tstate_loop) F(tstate_task) F(tstate_tasks)                                              \
+	F(handled_type) F(handled_value) F(handled_traceback) F(handled_previous)                  \
 	F(cframe_frame)                                                                            \
 	F(frame_back) F(frame_code) F(frame_position) F(frame_owner) F(frame_entry)                \
-	F(frame_trace) F(frame_lineno)                                                             \
+	F(frame_trace) F(frame_lineno) F(frame_tlbc) F(frame_function) F(frame_globals)            \
+	F(frame_builtins) F(frame_locals) F(frame_object) F(frame_fast) F(frame_stack)             \
+	F(frame_stack_top) F(frame_stack_depth) F(frame_state) F(frame_executing)                  \
+	F(frameobject_frame) F(frameobject_back) F(frameobject_lineno)                             \
 	F(code_name) F(code_qualname) F(code_file) F(code_firstline) F(code_lines)                 \
-	F(code_traceable) F(code_instructions)                                                     \
-	F(object_type) F(object_size) F(type_name) F(bytes_data)                                   \
-	F(str_length) F(str_state) F(str_ascii) F(str_compact)                                     \
-	F(str_kind_bit) F(str_compact_bit) F(str_ascii_bit)
+	F(code_traceable) F(code_instructions) F(code_bytes) F(code_tlbc) F(code_flags)            \
+	F(code_argcount) F(code_kwonlyargcount) F(code_stacksize) F(code_nlocals)                  \
+	F(code_nlocalsplus) F(code_localsplusnames) F(code_localspluskinds) F(code_varnames)       \
+	F(code_cellvars) F(code_freevars)                                                          \
+	F(object_header) F(object_type) F(object_size) F(type_name) F(type_flags)                  \
+	F(type_basicsize) F(type_itemsize) F(type_dictoffset) F(type_base) F(type_mro)             \
+	F(type_dict) F(type_heap_name) F(type_heap_qualname) F(type_cached_keys)                   \
+	F(bytes_data) F(bytearray_start) F(str_length) F(str_state) F(str_ascii) F(str_compact)    \
+	F(str_kind_bit) F(str_compact_bit) F(str_ascii_bit) F(unicode_length) F(unicode_data)      \
+	F(int_value) F(long_tag) F(long_digits) F(float_value) F(complex_value) F(tuple_items)     \
+	F(list_items) F(set_fill) F(set_used) F(set_mask) F(set_table) F(setentry_size)            \
+	F(setentry_key)                                                                            \
+	F(dict_fill) F(dict_used) F(dict_mask) F(dict_table) F(dict_keys) F(dict_values)           \
+	F(keys_size) F(keys_log2_size) F(keys_log2_index) F(keys_kind) F(keys_usable)              \
+	F(keys_entries) F(keys_indices) F(entry_size) F(entry_key) F(entry_value)                  \
+	F(strentry_size) F(strentry_key) F(strentry_value) F(values_capacity) F(values_items)      \
+	F(values_valid) F(values_embedded)                                                         \
+	F(exc_dict) F(exc_args) F(exc_message) F(exc_notes) F(exc_traceback) F(exc_context)        \
+	F(exc_cause) F(exc_suppress_context) F(exc_group_message) F(exc_group_exceptions)          \
+	F(exc_exit_code) F(exc_os_errno) F(exc_os_strerror) F(exc_os_filename)                     \
+	F(exc_os_filename2) F(exc_import_message) F(exc_syntax_message) F(exc_syntax_file)         \
+	F(exc_syntax_line) F(exc_unicode_encoding) F(exc_unicode_object) F(exc_unicode_start)      \
+	F(exc_unicode_end) F(exc_unicode_reason)                                                   \
+	F(tb_next) F(tb_frame) F(tb_lasti) F(tb_lineno) F(cell_value)                              \
+	F(gen_frame) F(gen_iframe) F(gen_state) F(gen_running) F(gen_code) F(gen_name)             \
+	F(gen_qualname) F(coro_wrapper_coro) F(asend_gen) F(athrow_gen) F(anext_wrapped)           \
+	F(function_code) F(function_name) F(function_qualname) F(function_module)                  \
+	F(method_function) F(method_self) F(builtin_self) F(module_dict) F(weakref_object)         \
+	F(oldclass_name) F(oldinstance_class) F(oldinstance_dict) F(llist_next)                    \
+	F(fut_loop) F(fut_state) F(fut_result) F(fut_exception) F(fut_callback) F(fut_callbacks)   \
+	F(fut_awaited_by) F(fut_awaited_by_is_set) F(fut_is_task)                                  \
+	F(task_loop) F(task_state) F(task_awaited_by) F(task_awaited_by_is_set) F(task_is_task)    \
+	F(task_coro) F(task_name) F(task_waiter) F(task_node) F(futureiter_future)                 \
+	F(stepwrapper_task)
 
 #define PY_OFFSET_MEMBER(name) uint32_t name;
 #define PY_OFFSET_ONE(name) +1
@@ -57,7 +109,7 @@ struct py_layout {
 		PY_ENTRY_FLAG,	/* those with the byte at frame_entry set */
 		PY_ENTRY_SHIM,	/* those just inside of a frame that C owns and that has no code */
 	} entry;
-	uint8_t owner_shim; /* value at frame_owner of that frame */
+	uint8_t owner_shim; /* least value at frame_owner of that frame */
 	uint8_t owner_max;  /* greatest value there is */
 	uint8_t owner_generator;
 
@@ -84,10 +136,16 @@ struct py_layout {
 
 	bool names_are_bytes; /* 2.7 */
 
+	/* Low bits of a reference that a frame holds, which are flags and no part of the address. */
+	uint8_t reference_tags;
+
 	union py_offsets offsets;
+	const union py_offsets *free_threaded_offsets; /* in such a build; NULL: there is none */
 
 	/* Where _Py_DebugOffsets at the start of the runtime holds them; NULL: there is none. */
 	const union py_offsets *published;
+	/* The same for what _asyncio publishes in section .AsyncioDebug. */
+	const union py_offsets *published_asyncio;
 	bool from_target; /* the offsets are the published ones */
 	bool free_threaded;
 };
@@ -106,5 +164,10 @@ const struct py_layout *py_layout_rows(unsigned *n_ret);
  */
 struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
 				       struct py_layout *layout) __attribute__((warn_unused_result));
+
+/* The same for what the module _asyncio of LAYOUT's interpreter publishes at AT, from 3.14 on. */
+struct error *py_layout_read_published_asyncio(const struct mem *mem, taddr at,
+					       struct py_layout *layout)
+	__attribute__((warn_unused_result));
 
 #endif

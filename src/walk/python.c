@@ -281,7 +281,7 @@ static struct error *read_frame(struct walk *w, taddr at, struct raw_frame *ret)
 	struct raw_frame frame = {
 		.at = at,
 		.back = field(raw, o->frame_back),
-		.code = field(raw, o->frame_code),
+		.code = field(raw, o->frame_code) & ~(uint64_t)py->reference_tags,
 		.entry = py->entry == PY_ENTRY_EVERY,
 	};
 	if (o->frame_owner != PY_NONE) {
@@ -291,7 +291,7 @@ static struct error *read_frame(struct walk *w, taddr at, struct raw_frame *ret)
 			return error_new(ERROR_INPUT, "the frame at 0x%llx is owned by nobody (%u)",
 					 (unsigned long long)at, owner);
 		frame.generator = owner == py->owner_generator;
-		frame.shim = py->entry == PY_ENTRY_SHIM && owner == py->owner_shim;
+		frame.shim = py->entry == PY_ENTRY_SHIM && owner >= py->owner_shim;
 	}
 	if (py->entry == PY_ENTRY_FLAG) {
 		uint8_t flag = raw[o->frame_entry];
