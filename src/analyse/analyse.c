@@ -12,6 +12,7 @@
 #include "../walk/python.h"
 #include "calls.h"
 #include "fault.h"
+#include "hints.h"
 #include "merge.h"
 #include "names.h"
 #include "symbols.h"
@@ -611,7 +612,9 @@ static struct error *run(struct analysis *a)
 		return error_nomem();
 	for (size_t i = 0; i < n; i++)
 		f->module_symbols[i] = symbolizer_kind(a->symbolizer, i);
-	err = python_from_logs(f);
+	err = hints_find(f);
+	if (!err)
+		err = python_from_logs(f);
 	if (err)
 		return err;
 	err = message_from_logs(f);

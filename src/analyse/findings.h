@@ -133,6 +133,61 @@ struct python_findings {
 	char *fatal_error_source; /* "/var/log/app.log (fd 2)"; NULL with fatal_error */
 	char *logged_exception; /* "TYPE: message in LOG": caught and written by the program; NULL: none */
 	char *watchdog; /* "0:00:05": faulthandler's dump_traceback_later ran out; NULL: not seen */
+	/* The current thread's frames behind fatal_error, as faulthandler wrote them; may be empty. */
+	struct stack fatal_stack;
+};
+
+enum author { AUTHOR_UNKNOWN, AUTHOR_SELF, AUTHOR_OTHER };
+
+/* A line of a log. Servers write their pid into each; workers often share the log. */
+struct line_findings {
+	int64_t at;	     /* the time it carries; 0: none */
+	pid_t pid;	     /* the mark it carries, or that of the line it goes on from; 0: none */
+	enum author author;
+};
+
+struct log_findings {
+	struct line_findings *lines; /* one for each of the log's */
+	size_t n_self, n_other;	     /* how many are marked as whose */
+};
+
+enum hint_kind {
+	HINT_STARTED,  /* a server starts anew */
+	HINT_ASKED,    /* "Received signal 15": it was asked to stop, and says so itself */
+	HINT_STOPPING, /* "Shutting down" */
+	HINT_STOPPED,  /* "Shutdown complete" */
+	HINT_KILLING,  /* another one is about to end it: gunicorn's worker timeout, supervisord */
+	HINT_NOTICED,  /* another one has seen it end: "Worker (pid:4242) was sent SIGKILL!" */
+};
+
+/* Something that a line of a log tells of the end. */
+struct hint {
+	enum hint_kind kind;
+	size_t log, line; /* indices into the snapshot's logs and their lines */
+	int64_t at;	  /* 0: unknown */
+	enum author author;
+	int signo;	  /* 0: none named */
+	int exit_code;	  /* NOTICED; -1: none named */
+};
+
+/* Lines that came at regular intervals. */
+struct heartbeat {
+	bool present;
+	size_t log, line;	/* the last one */
+	int64_t interval, last; /* nanoseconds; time of the last one */
+	size_t beats;
+};
+
+struct hints {
+	struct log_findings *logs; /* one for each of the snapshot's; NULL: not looked at */
+	LIST(struct hint) list;	   /* in the order of logs and lines */
+	struct heartbeat heartbeat;
+	/* The last line with a time that the process itself may have written; at 0: none. */
+	struct {
+		size_t log, line;
+		int64_t at;
+		enum author author; /* UNKNOWN: in a log where no line is marked as its own */
+	} last;
 };
 
 enum symbols { SYMBOLS_NONE, SYMBOLS_DYNSYM, SYMBOLS_SYMTAB, SYMBOLS_DWARF, SYMBOLS_UNKNOWN };
@@ -144,6 +199,7 @@ struct findings {
 	const struct thread_findings *dying;  /* the thread of death.tid; NULL: not known */
 	enum symbols *module_symbols;	      /* one per module; UNKNOWN where no frame needed it */
 	struct python_findings python;
+	struct hints hints;
 	struct fault fault;
 	struct verdict verdict;
 	char signature[17]; /* hash as hex, "" for none */

@@ -6,6 +6,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "hints.h"
 
 // The logs are of anybody's making: every one of these is met by a hostile file only.
 #define MAX_LINES 20000
@@ -646,16 +647,55 @@ bool fatal_error_is_signal(const char *text)
 	return false;
 }
 
-// The last line that begins with WHAT and that no log record follows; NULL when there is none.
-static const char *last_words(const struct text *text, size_t start, const char *what)
+// The last line that begins with WHAT and that no log record follows; SIZE_MAX when there is none.
+static size_t last_words(const struct text *text, size_t start, const char *what)
 {
 	for (size_t i = text->end; i-- > start;) {
 		const char *line = text->lines->v[i];
 
 		if (starts(line, what))
-			return line + strlen(what);
+			return i;
 		if (!is_notice(line) && is_record(line))
+			return SIZE_MAX;
+	}
+	return SIZE_MAX;
+}
+
+// faulthandler's `  File "PATH", line N in FUNCTION` (no comma), _Py_DumpTraceback().
+static bool parse_dump_line(const char *s, struct file_line *ret)
+{
+	const char *at = NULL;
+
+	if (!starts(s, "  File \""))
+		return false;
+	s += strlen("  File \"");
+	for (const char *p = s; (p = strstr(p, "\", line ")); p++)
+		at = p;
+	if (!at)
+		return false;
+	char *end;
+	long line = strtol(at + strlen("\", line "), &end, 10);
+	*ret = (struct file_line){ .path = s, .path_len = (size_t)(at - s) };
+	ret->line = line > 0 && line < 100000000 ? (int)line : 0;
+	if (starts(end, " in "))
+		ret->function = end + strlen(" in ");
+	return true;
+}
+
+// The frames of the thread that faulthandler calls the current one, in the dump that begins at AT.
+static struct error *parse_dump(struct arena *arena, const struct text *text, size_t at,
+				struct stack *ret)
+{
+	struct file_line file;
+
+	for (at++; at < text->end && !starts(text->lines->v[at], "Current thread "); at++)
+		if (!is_notice(text->lines->v[at]) && is_record(text->lines->v[at]))
 			return NULL;
+	for (at++; at < text->end && parse_dump_line(text->lines->v[at], &file); at++) {
+		struct error *err = add_frame(arena, &file, ret);
+
+		if (err || ret->gap)
+			return err;
 	}
 	return NULL;
 }
@@ -672,16 +712,22 @@ static char *log_name(struct arena *arena, const struct log *log)
 static struct error *take_words(struct arena *arena, const struct text *text, size_t start,
 				const char *name, struct python_findings *python)
 {
-	const char *fatal = python->fatal_error ? NULL : last_words(text, start, FATAL);
-	const char *timeout = python->watchdog ? NULL : last_words(text, start, "Timeout (");
+	size_t at = python->fatal_error ? SIZE_MAX : last_words(text, start, FATAL);
 
-	if (fatal) {
+	if (at != SIZE_MAX) {
+		const char *fatal = text->lines->v[at] + strlen(FATAL);
+
 		python->fatal_error = bounded(arena, fatal, strlen(fatal), MAX_MESSAGE, "");
 		python->fatal_error_source = arena_strdup(arena, name);
 		if (!python->fatal_error || !python->fatal_error_source)
 			return error_nomem();
+		struct error *err = parse_dump(arena, text, at, &python->fatal_stack);
+		if (err)
+			return err;
 	}
-	if (timeout && ends(timeout, ")!")) {
+	at = python->watchdog ? SIZE_MAX : last_words(text, start, "Timeout (");
+	const char *timeout = at != SIZE_MAX ? text->lines->v[at] + strlen("Timeout (") : "";
+	if (ends(timeout, ")!")) {
 		python->watchdog = bounded(arena, timeout, strlen(timeout) - 2, MAX_NAME, "");
 		if (!python->watchdog)
 			return error_nomem();
@@ -689,18 +735,40 @@ static struct error *take_words(struct arena *arena, const struct text *text, si
 	return NULL;
 }
 
-static struct error *from_log(struct findings *findings, const struct log *log)
+// The lines of log INDEX but for those that another process marked as its own.
+static struct error *own_lines(struct findings *findings, size_t index, strings *ret)
 {
+	const strings *lines = &findings->snapshot->logs.v[index].lines;
+
+	if (!findings->hints.logs || !findings->hints.logs[index].n_other) {
+		*ret = *lines;
+		return NULL;
+	}
+	ret->v = arena_alloc(&findings->arena, lines->n * sizeof(*ret->v));
+	if (!ret->v)
+		return error_nomem();
+	for (size_t i = 0; i < lines->n; i++)
+		if (hints_author(findings, index, i) != AUTHOR_OTHER)
+			ret->v[ret->n++] = lines->v[i];
+	return NULL;
+}
+
+static struct error *from_log(struct findings *findings, size_t index)
+{
+	const struct log *log = &findings->snapshot->logs.v[index];
 	struct arena *arena = &findings->arena;
 	struct python_findings *python = &findings->python;
-	struct text text = { .lines = &log->lines, .end = log->lines.n, .margin = "" };
+	strings lines = {};
 	struct scan scan = {};
 
-	while (text.end && blank(log->lines.v[text.end - 1]))
+	struct error *err = own_lines(findings, index, &lines);
+	if (err)
+		return err;
+	struct text text = { .lines = &lines, .end = lines.n, .margin = "" };
+	while (text.end && blank(lines.v[text.end - 1]))
 		text.end--;
 	size_t start = text.end > MAX_LINES ? text.end - MAX_LINES : 0;
-	struct error *err =
-		scan_tracebacks(arena, &text, start, is_multiprocessing_child(findings), &scan);
+	err = scan_tracebacks(arena, &text, start, is_multiprocessing_child(findings), &scan);
 	if (err)
 		return err;
 	char *name = log_name(arena, log);
@@ -737,7 +805,7 @@ struct error *python_from_logs(struct findings *findings)
 
 			if (order[o] < 0 ? log->fd == 1 || log->fd == 2 : log->fd != order[o])
 				continue;
-			struct error *err = from_log(findings, log);
+			struct error *err = from_log(findings, i);
 			if (err)
 				return err;
 		}

@@ -106,6 +106,28 @@ static bool judge_unknown(const struct findings *findings, struct opinion *opini
 	return true;
 }
 
+// What is left on disk misleads whoever comes next.
+static void advise_on_pidfile(const struct process *process, struct opinion *opinion)
+{
+	if (!process->pidfile)
+		return;
+	if (process->pidfile_state == PIDFILE_STALE)
+		opinion_advise(opinion,
+			       "The pidfile %s is stale: remove it before the next start, as its number "
+			       "may be another process's by then.",
+			       process->pidfile);
+	else if (process->pidfile_state == PIDFILE_REPLACED)
+		opinion_advise(opinion,
+			       "The pidfile %s names another process (%d): look whether that is its "
+			       "successor, or the reason why it had to go.",
+			       process->pidfile, (int)process->pidfile_names);
+	else if (process->pidfile_state == PIDFILE_MISSING)
+		opinion_advise(opinion,
+			       "The pidfile %s was gone by then: a process that a signal ends removes "
+			       "nothing, so look for who else did.",
+			       process->pidfile);
+}
+
 struct error *verdict_judge(struct findings *findings)
 {
 	struct opinion opinion = { .arena = &findings->arena };
@@ -116,6 +138,8 @@ struct error *verdict_judge(struct findings *findings)
 			break;
 	if (death->kind != DEATH_SNAPSHOT && death->earlier.n)
 		scene_tell_earlier(findings, &opinion);
+	if (death->kind != DEATH_SNAPSHOT)
+		advise_on_pidfile(&findings->snapshot->process, &opinion);
 	for (size_t i = 0; i < opinion.gaps.n; i++) {
 		struct gap *gap = LIST_ADD(&findings->arena, &findings->gaps);
 

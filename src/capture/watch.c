@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <signal.h>
 #include <stdio.h>
@@ -455,16 +456,33 @@ static struct error *on_exiting(struct watched *d, struct tracee *tracee, int st
 }
 
 // What became of the pidfile by the time the process had gone.
-static enum pidfile_state pidfile_state(const char *path, pid_t pid)
+static struct error *look_at_pidfile(struct watched *d, int status, struct snapshot *snapshot)
 {
+	const char *path = d->watch->options->pidfile;
+	struct process *process = &snapshot->process;
 	char text[32] = "";
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-	if (fd < 0)
-		return errno == ENOENT ? PIDFILE_REMOVED : PIDFILE_NONE;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	text[n < 0 ? 0 : n] = '\0';
-	return strtol(text, NULL, 10) == pid ? PIDFILE_STALE : PIDFILE_REPLACED;
+	process->pidfile = arena_strdup(&snapshot->arena, path);
+	if (!process->pidfile)
+		return error_nomem();
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0 && errno != ENOENT)
+		return gaps_add(&snapshot->arena, &snapshot->gaps, "what became of the pidfile", NULL,
+				"%s: %s", path, strerror(errno));
+	if (n < 0) {
+		// Whom a signal ends cannot have cleaned up on its way out.
+		process->pidfile_state = WIFSIGNALED(status) ? PIDFILE_MISSING : PIDFILE_REMOVED;
+		return NULL;
+	}
+	text[n] = '\0';
+	long names = strtol(text, NULL, 10);
+	bool own = names == d->traced->pid;
+	for (size_t i = 0; i < process->ns_pids.n; i++)
+		own |= names == process->ns_pids.v[i];
+	process->pidfile_state = own ? PIDFILE_STALE : PIDFILE_REPLACED;
+	process->pidfile_names = names > 0 && names <= INT_MAX ? (pid_t)names : 0;
+	return NULL;
 }
 
 static struct error *copy_earlier(const struct watched *d, struct snapshot *snapshot)
@@ -527,13 +545,8 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 			     &snapshot->process.oom_kills_after);
 	if (limit >= 0)
 		snapshot->process.memory_limit = limit;
-	if (w->options->pidfile && d->role == ROLE_MAIN) {
-		snapshot->process.pidfile = arena_strdup(&snapshot->arena, w->options->pidfile);
-		if (!snapshot->process.pidfile)
-			err = err ? err : error_nomem();
-		snapshot->process.pidfile_state =
-			pidfile_state(w->options->pidfile, d->traced->pid);
-	}
+	if (!err && w->options->pidfile && d->role == ROLE_MAIN)
+		err = look_at_pidfile(d, status, snapshot);
 	if (!err)
 		err = copy_earlier(d, snapshot);
 	if (!err)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -92,6 +93,10 @@ struct error *procfs_host(struct snapshot *snapshot)
 	host->arch = arch_host();
 	host->cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
 	host->memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	time_t now = time(NULL);
+	struct tm local;
+	if (localtime_r(&now, &local))
+		host->utc_offset = local.tm_gmtoff;
 	host->in_container = in_container();
 	read_cpuid(host);
 	// Neither is worth a gap.

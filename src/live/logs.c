@@ -72,6 +72,7 @@ static struct error *add_log(struct snapshot *snapshot, int file, const struct s
 			     const char *path, int fd, int lines)
 {
 	struct log log = { .fd = fd, .path = arena_strdup(&snapshot->arena, path) };
+	log.modified = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 	struct error *err = log.path ? read_tail(snapshot, file, st->st_size, lines, &log)
 				     : error_nomem();
 

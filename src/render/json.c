@@ -8,6 +8,7 @@
 
 #include "../cleanup.h"
 #include "limits.h"
+#include "logs.h"
 #include "stacks.h"
 #include "words.h"
 
@@ -408,6 +409,7 @@ static json_t *pidfile_object(struct json *j, const struct process *process)
 	json_t *ret = json_object();
 	put_string(j, ret, "path", process->pidfile);
 	put_string(j, ret, "state", states[process->pidfile_state]);
+	put(j, ret, "names", process->pidfile_names > 0 ? json_integer(process->pidfile_names) : json_null());
 	return ret;
 }
 
@@ -683,6 +685,7 @@ static json_t *python_object(struct json *j, const struct python_findings *pytho
 	put(j, ret, "interpreters", interpreters);
 	put(j, ret, "exception", exception(j, python->exception, 0));
 	put_known(j, ret, "fatal_error", python->fatal_error);
+	put(j, ret, "fatal_stack", stack(j, &python->fatal_stack, "frames of faulthandler's dump"));
 	put_known(j, ret, "logged_exception", python->logged_exception);
 	put_known(j, ret, "watchdog", python->watchdog);
 	return ret;
@@ -775,6 +778,8 @@ static json_t *log_list(struct json *j, const struct snapshot *snapshot)
 		put_string(j, object, "path", log->path);
 		put(j, object, "fd", number(log->fd));
 		put(j, object, "lines", string_list(j, &log->lines));
+		put(j, object, "marks", logs_json_lines(j->findings, i, &j->arena));
+		put_time_or_null(j, object, "modified", log->modified);
 		append(j, ret, object);
 	}
 	return ret;
@@ -827,6 +832,7 @@ static void fill_report(struct json *j, json_t *report, const struct render_file
 	put(j, report, "threads", threads);
 	put(j, report, "signature", signature_object(j));
 	put(j, report, "logs", log_list(j, snapshot));
+	put(j, report, "hints", logs_json_hints(findings, &j->arena));
 	put(j, report, "timeline", timeline_object(j, snapshot));
 	put(j, report, "modules", module_list(j));
 	put(j, report, "mappings", mapping_list(j, snapshot));

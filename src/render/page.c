@@ -286,6 +286,11 @@ static const char *line_break(const char *at, const char *end, size_t width)
 
 void page_quote(struct page *page, const char *text)
 {
+	page_quote_as(page, '|', text);
+}
+
+void page_quote_as(struct page *page, char mark, const char *text)
+{
 	_cleanup_(buf_deinit) struct buf clean = {};
 	size_t width = PAGE_WIDTH - 4;
 
@@ -305,7 +310,7 @@ void page_quote(struct page *page, const char *text)
 	}
 	const char *at = line, *end = skip_columns(line, QUOTE_MAX);
 	page_line(page);
-	page_add(page, STYLE_FAINT, "  | ");
+	page_add(page, STYLE_FAINT, "  %c ", mark);
 	while (at < end) {
 		const char *next = line_break(at, end, at == line ? width : width - 2);
 

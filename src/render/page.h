@@ -79,6 +79,8 @@ void page_bullet(struct page *page, enum style style, const char *fmt, ...)
 
 /* One line of somebody else's text behind "  | ", broken only where the page ends. */
 void page_quote(struct page *page, const char *text);
+/* The same behind "  MARK ". */
+void page_quote_as(struct page *page, char mark, const char *text);
 
 /* Columns of TEXT, one for each code point. */
 size_t page_columns(const char *text);

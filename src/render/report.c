@@ -9,6 +9,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "logs.h"
 #include "surroundings.h"
 #include "stacks.h"
 #include "words.h"
@@ -134,10 +135,13 @@ static void head_pidfile(struct page *page, const struct process *process)
 		[PIDFILE_REMOVED] = "removed, as an orderly end does",
 		[PIDFILE_STALE] = "stale: it still names this process",
 		[PIDFILE_REPLACED] = "names another process now",
-		[PIDFILE_MISSING] = "missing since before the end",
+		[PIDFILE_MISSING] = "missing, and no cleanup of its own removed it",
 	};
 
-	if (process->pidfile)
+	if (process->pidfile && process->pidfile_state == PIDFILE_REPLACED && process->pidfile_names)
+		page_field(page, "pidfile", STYLE_PLAIN, "%s: names process %d now", process->pidfile,
+			   (int)process->pidfile_names);
+	else if (process->pidfile)
 		page_field(page, "pidfile", STYLE_PLAIN, "%s: %s", process->pidfile,
 			   states[process->pidfile_state]);
 }
@@ -597,6 +601,7 @@ struct error *report_page(const struct findings *findings, struct page *ret)
 		section_exception(&page, findings->python.exception);
 	section_dying(&page, findings);
 	section_earlier(&page, findings);
+	logs_print_hints(&page, findings);
 	section_threads(&page, findings);
 	section_python(&page, findings);
 	surroundings_print(&page, findings, report_thread(findings));

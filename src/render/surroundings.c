@@ -9,11 +9,10 @@
 #include "../buf.h"
 #include "../cleanup.h"
 #include "limits.h"
+#include "logs.h"
 #include "words.h"
 
 #define FDS_MAX	      40
-#define LOG_LINES_MAX 10000 // of one file; what --lines can ask for at most
-#define LOGS_MAX      16
 #define MODULES_MAX   24
 #define SAMPLES_MAX   12
 
@@ -107,30 +106,6 @@ static void section_files(struct page *page, const struct findings *findings)
 			}
 	if (shown < process->fds.n)
 		more_line(page, process->fds.n - shown, "in the JSON report");
-}
-
-static void section_logs(struct page *page, const struct findings *findings)
-{
-	const struct snapshot *snapshot = findings->snapshot;
-
-	for (size_t i = 0; i < snapshot->logs.n && i < LOGS_MAX; i++) {
-		const struct log *log = &snapshot->logs.v[i];
-		size_t first = log->lines.n > LOG_LINES_MAX ? log->lines.n - LOG_LINES_MAX : 0;
-
-		if (!log->lines.n)
-			continue;
-		if (log->fd >= 0)
-			page_section(page, "log", PAGE_SHOWN,
-				     "Last lines of %s (fd %d):", log->path, log->fd);
-		else
-			page_section(page, "log", PAGE_SHOWN, "Last lines of %s:", log->path);
-		for (size_t k = first; k < log->lines.n; k++)
-			page_quote(page, log->lines.v[k]);
-		if (!log->ends_in_newline) {
-			page_line(page);
-			page_add(page, STYLE_LABEL, "  (the last line is not finished)");
-		}
-	}
 }
 
 struct limit_words {
@@ -399,7 +374,7 @@ void surroundings_print(struct page *page, const struct findings *findings,
 			const struct thread_findings *thread)
 {
 	section_files(page, findings);
-	section_logs(page, findings);
+	logs_print(page, findings);
 	section_limits(page, findings);
 	section_surroundings(page, findings);
 	section_modules(page, findings, thread);

@@ -187,6 +187,7 @@ static const struct field log_record_fields[] = {
 	F(struct log, fd),
 	F(struct log, lines),
 	F(struct log, ends_in_newline),
+	F(struct log, modified),
 	{},
 };
 RECORD_TYPE(log_record, struct log);
@@ -225,6 +226,7 @@ static const struct field process_record_fields[] = {
 	ENUM(struct process, role, roles),
 	ENUM(struct process, pidfile_state, pidfile_states),
 	MAYBE(struct process, pidfile),
+	F(struct process, pidfile_names),
 	F(struct process, stat),
 	F(struct process, cgroup_text),
 	F(struct process, mountinfo),
@@ -273,6 +275,7 @@ static const struct field host_record_fields[] = {
 	F(struct host, cpu_amd_features),
 	F(struct host, cpu_family),
 	F(struct host, cpu_model_stepping),
+	F(struct host, utc_offset),
 	F(struct host, in_container),
 	{},
 };

@@ -166,6 +166,7 @@ struct log {
 	int fd;	 /* of the target, -1: named by the user */
 	strings lines; /* oldest first, without newlines */
 	bool ends_in_newline;
+	int64_t modified; /* when the file was last written to; 0 unknown */
 };
 
 enum pidfile_state { PIDFILE_NONE, PIDFILE_REMOVED, PIDFILE_STALE, PIDFILE_REPLACED, PIDFILE_MISSING };
@@ -197,6 +198,7 @@ struct process {
 	enum role role;
 	enum pidfile_state pidfile_state;
 	char *pidfile; /* NULL unless --pidfile */
+	pid_t pidfile_names; /* the pid in it, 0: none */
 	/* Raw texts of /proc/PID: empty when they could not be had. */
 	struct bytes status, stat, limits, maps, auxv, cgroup_text, mountinfo;
 };
@@ -235,6 +237,7 @@ struct host {
 	struct bytes cpuinfo, os_release; /* raw texts */
 	uint32_t cpu_vendor[3], cpu_version, cpu_features, cpu_amd_features; /* x86: cpuid */
 	uint16_t cpu_family, cpu_model_stepping;
+	int64_t utc_offset; /* seconds east of it, as programs there print their times */
 	bool in_container; /* our own pid namespace is not the initial one, as far as can be told */
 };
 

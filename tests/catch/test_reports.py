@@ -102,7 +102,7 @@ def test_secrets_are_told_when_asked_for(pcatch, victim):
     assert report.process["environ"]["API_TOKEN"] == "hunter2-token"
 
 
-@pytest.mark.parametrize("state", ["stale", "removed", "replaced"])
+@pytest.mark.parametrize("state", ["stale", "missing", "replaced"])
 def test_what_became_of_the_pidfile(pcatch, victim, tmp_path, state):
     target = pcatch.start(victim("null-deref"))
     pidfile = tmp_path / "server.pid"
@@ -111,7 +111,7 @@ def test_what_became_of_the_pidfile(pcatch, victim, tmp_path, state):
         pcatch.program, "attach", "-o", pcatch.out, "--pidfile", pidfile, stdin=subprocess.DEVNULL
     )
     watcher.line("stderr", r"watching %d\b" % target.pid)
-    if state == "removed":
+    if state == "missing":
         pidfile.unlink()
     elif state == "replaced":
         pidfile.write_text("%d\n" % os.getpid())
@@ -119,8 +119,61 @@ def test_what_became_of_the_pidfile(pcatch, victim, tmp_path, state):
     target.wait()
     assert watcher.wait() == 0
     report = pcatch.report(watcher)
-    assert report.process["pidfile"] == {"path": str(pidfile), "state": state}
+    names = {"stale": target.pid, "missing": None, "replaced": os.getpid()}[state]
+    assert report.process["pidfile"] == {"path": str(pidfile), "state": state, "names": names}
     assert str(pidfile) in report.text
+    assert any(str(pidfile) in advice for advice in report.verdict["advice"])
+
+
+def test_pidfile_that_an_orderly_end_removes(pcatch, tmp_path):
+    pidfile = tmp_path / "server.pid"
+    target = pcatch.start("sh", "-c", "echo '{}'; read x; rm %s; exit 0" % pidfile)
+    target.said()
+    pidfile.write_text("%d\n" % target.pid)
+    watcher = pcatch.start(
+        pcatch.program, "attach", "-o", pcatch.out, "--pidfile", pidfile, stdin=subprocess.DEVNULL
+    )
+    watcher.line("stderr", r"watching %d\b" % target.pid)
+    target.go()
+    assert target.wait() == 0 and watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.process["pidfile"]["state"] == "removed"
+    assert not any(str(pidfile) in advice for advice in report.verdict["advice"])
+
+
+LOGGING_VICTIM = """
+import os, sys, time
+log = sys.argv[1]
+out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+os.dup2(out, 2)
+def say(pid, text, second):
+    os.write(2, ("2026-11-26 08:00:%02d,000 [%d] INFO %s\\n" % (second, pid, text)).encode())
+for beat in range(4):
+    say(os.getpid(), "heartbeat %d" % beat, 10 * beat)
+    say(99999, "heartbeat %d" % beat, 10 * beat + 3)
+os.rename(log, log + ".1")
+open(log, "w").write("a new file\\n")
+say(os.getpid(), "Received signal 15", 35)
+print('{"pid": %d}' % os.getpid(), flush=True)
+sys.stdin.readline()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_hints_of_a_rotated_log_that_workers_share(pcatch, any_python, tmp_path):
+    log = tmp_path / "app.log"
+    report = pcatch.catch(any_python, "-c", LOGGING_VICTIM, log)
+    (kept,) = report.json["logs"]
+    assert kept["path"] == "%s.1" % log and kept["fd"] == 2
+    assert [mark["author"] for mark in kept["marks"]] == ["self", "other"] * 4 + ["self"]
+    assert kept["marks"][1]["pid"] == 99999
+    hints = report.json["hints"]
+    assert hints["heartbeat"]["interval_seconds"] == 10
+    assert hints["heartbeat"]["beats"] == 4
+    (event,) = hints["events"]
+    assert (event["kind"], event["signal"], event["author"]) == ("asked-to-stop", "SIGTERM", "self")
+    assert "every 10.0 s" in report.text
+    assert "\n  : 2026-11-26 08:00:03" in report.text and "\n  > 2026-11-26 08:00:35" in report.text
 
 
 def test_log_s_last_lines_are_kept(pcatch, victim, tmp_path):
