@@ -2,8 +2,10 @@
 #ifndef PCATCH_WALK_PYLAYOUT_H
 #define PCATCH_WALK_PYLAYOUT_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "../error.h"
 #include "../target/mem.h"
@@ -149,6 +151,39 @@ struct py_layout {
 	bool from_target; /* the offsets are the published ones */
 	bool free_threaded;
 };
+
+/* A member at OFFSET of a structure of which bytes were read, as far as PY_SPAN of its members. */
+static inline uint64_t py_field(const uint8_t *base, uint32_t offset)
+{
+	uint64_t v;
+
+	memcpy(&v, base + offset, sizeof(v));
+	return le64toh(v);
+}
+
+static inline int32_t py_field_int(const uint8_t *base, uint32_t offset)
+{
+	uint32_t v;
+
+	memcpy(&v, base + offset, sizeof(v));
+	return (int32_t)le32toh(v);
+}
+
+static inline size_t py_span(const uint32_t *offsets, size_t n)
+{
+	size_t end = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (offsets[i] != PY_NONE && offsets[i] + (size_t)8 > end)
+			end = offsets[i] + (size_t)8;
+	return end;
+}
+
+#define PY_SPAN(...)                                                                               \
+	py_span((const uint32_t[]){ __VA_ARGS__ }, sizeof((uint32_t[]){ __VA_ARGS__ }) / 4)
+
+/* No span is wider: offsets of ours and published ones within small structures are at most 4096. */
+#define PY_STRUCT_MAX (4096 + 8)
 
 /* The row of a version, NULL when there is none; the first and the number of rows for a search. */
 const struct py_layout *py_layout_row(unsigned version);
