@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ARENA_BLOCK ((size_t)16 << 10)
+#define PAGE 4096
 
 struct arena_block {
 	struct arena_block *next;
@@ -16,12 +17,35 @@ struct arena_block {
 
 void arena_deinit(struct arena *arena)
 {
-	while (arena->blocks) {
+	while (!arena->kept && arena->blocks) {
 		struct arena_block *next = arena->blocks->next;
 
 		free(arena->blocks);
 		arena->blocks = next;
 	}
+	*arena = (struct arena){};
+}
+
+static struct arena_block *new_block(size_t size)
+{
+	struct arena_block *block = calloc(1, sizeof(*block) + size);
+
+	if (block)
+		block->size = size;
+	return block;
+}
+
+void arena_reserve(struct arena *arena, size_t size)
+{
+	struct arena_block *block = new_block(size);
+
+	if (!block)
+		return;
+	// calloc() leaves it to the first write to find the pages.
+	for (size_t at = 0; at < size; at += PAGE)
+		*(volatile unsigned char *)&block->data[at] = 0;
+	block->next = arena->blocks;
+	arena->blocks = block;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)
@@ -32,12 +56,9 @@ void *arena_alloc(struct arena *arena, size_t size)
 		return NULL;
 	size = (size + 15) & ~(size_t)15;
 	if (!block || block->size - block->used < size) {
-		size_t want = size > ARENA_BLOCK ? size : ARENA_BLOCK;
-
-		block = calloc(1, sizeof(*block) + want);
+		block = new_block(size > ARENA_BLOCK ? size : ARENA_BLOCK);
 		if (!block)
 			return NULL;
-		block->size = want;
 		// A big allocation fills its block; the one in use before it keeps serving small ones.
 		if (arena->blocks && size > ARENA_BLOCK) {
 			block->next = arena->blocks->next;

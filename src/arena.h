@@ -3,6 +3,7 @@
 #define PCATCH_ARENA_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
@@ -14,9 +15,13 @@
  */
 struct arena {
 	struct arena_block *blocks;
+	bool kept; /* somebody may still write into it: arena_deinit() forgets it and frees nothing */
 };
 
 void arena_deinit(struct arena *arena);
+
+/* The next SIZE bytes will come out of memory that is at hand already. Without any, nothing changes. */
+void arena_reserve(struct arena *arena, size_t size);
 
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((warn_unused_result));
 void *arena_memdup(struct arena *arena, const void *data, size_t len)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../live/errand.h"
 #include "../live/procfs.h"
 #include "../live/procmem.h"
 #include "../walk/messages.h"
@@ -35,6 +36,11 @@
 #define OVERFLOW_REACH ((taddr)16 << 20)
 // A hold this long, without the right to a better priority, is worth a word.
 #define UNRAISED_IS_NEWS INT64_C(100000000)
+// What is made ready before a hold: for the process, and for each of its first threads.
+#define READY_STACK ((size_t)64 << 10)
+#define READY_BYTES ((size_t)256 << 10)
+#define READY_THREAD_BYTES ((size_t)20 << 10)
+#define READY_THREADS ((size_t)2000)
 // Threads that are being killed come to their exit stops by themselves, at once but for one in
 // an uninterruptible sleep.
 #define DYING_WAIT INT64_C(300000000)
@@ -70,6 +76,13 @@ static void priority_restore(const struct priority *before)
 	setpriority(PRIO_PROCESS, 0, before->nice);
 }
 
+// Ranges to be read in one batch: a system call for each would hold the process many times as long.
+typedef LIST(struct procmem_range) ranges;
+
+/*
+ * A capture while it is made. What reads the process is an errand; whatever had been read when
+ * that is given up is used.
+ */
 struct taking {
 	struct look *look;
 	struct snapshot *snapshot;
@@ -80,6 +93,9 @@ struct taking {
 	struct mem_recorder recorder;
 	int64_t deadline; /* CLOCK_MONOTONIC */
 	bool late;	  /* the deadline cut something off */
+	ranges stacks, surroundings;
+	struct errand *errand;
+	struct error *err; /* of the errand */
 };
 
 static bool is_late(struct taking *t)
@@ -229,7 +245,7 @@ static struct error *take_first_chance(struct taking *t, struct thread *thread)
 
 /*
  * The bytes of THREAD's stack: from the red zone below SP to the top of the mapping, or to just
- * above the thread's own control block when that comes first, since neighbouring mappings of one
+ * above the thread's own control block when that is near, since neighbouring mappings of one
  * kind are joined by the kernel. A stack that overflowed has SP below its mapping.
  */
 static bool stack_bounds(const struct snapshot *snapshot, const struct regs *regs, taddr *start,
@@ -252,20 +268,23 @@ static bool stack_bounds(const struct snapshot *snapshot, const struct regs *reg
 	*start = sp < m->start + regs->arch->red_zone ? m->start : sp - regs->arch->red_zone;
 	*end = m->end;
 	taddr block = (regs->tls + 2 * TARGET_PAGE) & ~(TARGET_PAGE - 1);
-	if (regs->tls > sp && regs->tls < m->end && block < m->end)
-		*end = block;
+	if (regs->tls <= sp)
+		return true;
+	// Part of a stack may be a mapping by itself, for mprotect() or userfaultfd.
+	const struct mapping *last = snapshot->mappings.v + snapshot->mappings.n;
+	taddr top = m->end;
+	while (top <= regs->tls && ++m < last && m->start == top && m->permissions[1] == 'w')
+		top = m->end;
+	if (regs->tls < top)
+		*end = block < top ? block : top;
 	return true;
 }
 
 static struct error *take_stacks(struct taking *t)
 {
 	struct snapshot *snapshot = t->snapshot;
-	struct procmem_range *ranges = arena_alloc(
-		&snapshot->arena, (snapshot->threads.n + 1) * sizeof(struct procmem_range));
-	size_t n = 0, total = 0;
+	size_t total = 0;
 
-	if (!ranges)
-		return error_nomem();
 	for (size_t i = 0; i < snapshot->threads.n; i++) {
 		struct thread *thread = &snapshot->threads.v[i];
 		taddr start, end;
@@ -279,20 +298,20 @@ static struct error *take_stacks(struct taking *t)
 		total += len;
 		thread->stack_start = start;
 		thread->stack_end = start + len;
-		ranges[n] = (struct procmem_range){ .at = start, .len = len };
-		ranges[n].to = arena_alloc(&snapshot->arena, len);
-		if (!ranges[n++].to)
+		struct procmem_range *range = LIST_ADD(&snapshot->arena, &t->stacks);
+		if (!range)
+			return error_nomem();
+		*range = (struct procmem_range){ .at = start, .len = len };
+		range->to = arena_alloc(&snapshot->arena, len);
+		if (!range->to)
 			return error_nomem();
 	}
-	procmem_read_ranges(&t->live, ranges, n, t->deadline);
-	struct error *err = NULL;
-	for (size_t i = 0; !err && i < n; i++)
-		err = snapshot_add_memory(snapshot, ranges[i].at, ranges[i].to, ranges[i].got);
-	return err;
+	// The first one by itself: should another thread's not come back, it is there.
+	size_t alone = t->stacks.n > 0;
+	procmem_read_ranges(&t->live, t->stacks.v, alone, t->deadline);
+	procmem_read_ranges(&t->live, t->stacks.v + alone, t->stacks.n - alone, t->deadline);
+	return NULL;
 }
-
-// Ranges to be read in one batch: a system call for each would hold the process many times as long.
-typedef LIST(struct procmem_range) ranges;
 
 // LEN bytes at AT, as far as they lie in one readable mapping with INSIDE.
 static struct error *want_range(struct taking *t, ranges *batch, taddr inside, taddr at, size_t len)
@@ -321,7 +340,7 @@ static struct error *take_surroundings(struct taking *t)
 {
 	struct snapshot *snapshot = t->snapshot;
 	struct error *err = NULL;
-	ranges batch = {};
+	ranges *batch = &t->surroundings;
 	taddr last_pc = 0;
 
 	for (size_t i = 0; !err && i < snapshot->threads.n; i++) {
@@ -332,10 +351,10 @@ static struct error *take_surroundings(struct taking *t)
 		taddr pc = regs_pc(regs);
 		// Idle threads wait at one and the same pc.
 		if (pc != last_pc)
-			err = want_range(t, &batch, pc, pc - AROUND_PC, 2 * AROUND_PC);
+			err = want_range(t, batch, pc, pc - AROUND_PC, 2 * AROUND_PC);
 		last_pc = pc;
 		for (unsigned r = 0; !err && i < POINTING_THREADS && r < regs->arch->n_regs; r++)
-			err = want_range(t, &batch, regs->r[r], regs->r[r] - AROUND_REGISTER,
+			err = want_range(t, batch, regs->r[r], regs->r[r] - AROUND_REGISTER,
 					 2 * AROUND_REGISTER);
 	}
 	const struct regs *first = snapshot->threads.n ? &snapshot->threads.v[0].regs : NULL;
@@ -346,15 +365,21 @@ static struct error *take_surroundings(struct taking *t)
 			   sizeof(words[0]);
 
 		for (size_t i = 0; !err && i < n; i++)
-			err = want_range(t, &batch, words[i], words[i], BEHIND_POINTER);
+			err = want_range(t, batch, words[i], words[i], BEHIND_POINTER);
 	}
-	if (err)
-		return err;
-	procmem_read_ranges(&t->live, batch.v, batch.n, t->deadline);
-	for (size_t i = 0; !err && i < batch.n; i++)
-		if (batch.v[i].got)
-			err = snapshot_add_memory(snapshot, batch.v[i].at, batch.v[i].to,
-						  batch.v[i].got);
+	if (!err)
+		procmem_read_ranges(&t->live, batch->v, batch->n, t->deadline);
+	return err;
+}
+
+static struct error *keep_ranges(struct taking *t, const ranges *list)
+{
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < list->n; i++)
+		if (list->v[i].got)
+			err = snapshot_add_memory(t->snapshot, list->v[i].at, list->v[i].to,
+						  list->v[i].got);
 	return err;
 }
 
@@ -440,14 +465,14 @@ static void dying_first(struct snapshot *snapshot)
 		}
 }
 
-// Everything for which the process must not run. Its memory and registers come first.
+// What is to be read of a process that is stopped. Its memory comes first.
 static struct error *take_held(struct taking *t)
 {
 	struct snapshot *snapshot = t->snapshot;
 	const struct capture *c = t->capture;
-	struct error *err = take_registers(t);
+	struct error *err = NULL;
 
-	if (!err && c->reason == CAPTURE_EXIT) {
+	if (c->reason == CAPTURE_EXIT) {
 		snapshot->death.tid = exit_caller(snapshot, &t->live.mem);
 		// seccomp's KILL ends the process from within a call, without a signal stop; of several
 		// threads nothing tells which made it.
@@ -457,7 +482,7 @@ static struct error *take_held(struct taking *t)
 		dying_first(snapshot);
 		if (snapshot->threads.n && snapshot->threads.v[0].tid == snapshot->death.tid)
 			err = take_first_chance(t, &snapshot->threads.v[0]);
-	} else if (!err && c->reason == CAPTURE_SIGNAL && snapshot->threads.n) {
+	} else if (c->reason == CAPTURE_SIGNAL && snapshot->threads.n) {
 		snapshot->death.tid = c->tracee->tid;
 		snapshot->death.info = c->info;
 		if (snapshot->threads.v[0].tid == c->tracee->tid && c->info.code <= 0)
@@ -471,6 +496,8 @@ static struct error *take_held(struct taking *t)
 		err = take_surroundings(t);
 	if (!err && c->info.signo == SIGABRT && t->look->taken)
 		err = messages_touch(&t->look->images, &t->recorder.mem);
+	if (!err && c->reason != CAPTURE_ON_DEMAND)
+		err = take_proc(t);
 	return err;
 }
 
@@ -499,46 +526,140 @@ static void drop_threads_without_registers(struct snapshot *snapshot)
 	snapshot->threads.n = n;
 }
 
+/*
+ * Memory that is there when it is needed, and a stack that is: while the process is held, each
+ * page that the kernel would have to find for us takes as long as reading one.
+ */
+static void make_ready(struct taking *t)
+{
+	size_t threads = t->process->n_tracees < READY_THREADS ? t->process->n_tracees : READY_THREADS;
+	volatile uint8_t stack[READY_STACK];
+
+	for (size_t i = 0; i < sizeof(stack); i += TARGET_PAGE)
+		stack[i] = 0;
+	arena_reserve(&t->snapshot->arena, READY_BYTES + threads * READY_THREAD_BYTES);
+	arena_reserve(&t->recorder.arena, READY_BYTES + threads * READY_THREAD_BYTES);
+}
+
+// The three errands of a capture.
+
+static void run_before(void *arg)
+{
+	struct taking *t = arg;
+
+	// While the other threads still run: what may take long, and rarely changes.
+	if (t->capture->reason == CAPTURE_ON_DEMAND)
+		t->err = names_before(t);
+	if (!t->err)
+		t->err = look_update(t->look, t->process);
+	make_ready(t);
+	// For the next one, which is the last of this thread that somebody waits for.
+	priority_raise();
+}
+
+static void run_held(void *arg)
+{
+	struct taking *t = arg;
+
+	t->err = take_held(t);
+}
+
+static void run_after(void *arg)
+{
+	struct taking *t = arg;
+
+	t->err = take_proc(t);
+}
+
+/*
+ * The errand has been waited for as long as the process could bear it. When it is stuck, what it
+ * had read until then is all there is, and the memory that it reads into stays for ever.
+ */
+static struct error *settle(struct taking *t)
+{
+	const char *stuck = errand_give_up(t->errand);
+
+	if (!stuck)
+		return TAKE(t->err);
+	errand_destroy(TAKE(t->errand));
+	t->late = true;
+	t->snapshot->arena.kept = t->recorder.arena.kept = true;
+	return gaps_add(&t->snapshot->arena, &t->snapshot->gaps, "part of the capture", NULL,
+			"reading %s did not come back: the process was let go after %.1f s, with what "
+			"had been read until then",
+			stuck, CAPTURE_BUDGET / 1e9);
+}
+
+static struct error *run_errand(struct taking *t, void (*work)(void *), int64_t deadline)
+{
+	// The one before was given up.
+	struct error *err = t->errand ? NULL : errand_create(&t->errand);
+
+	if (err)
+		return err;
+	errand_start(t->errand, work, t, deadline);
+	errand_wait(t->errand, deadline);
+	return settle(t);
+}
+
+static struct error *hold(struct taking *t, int64_t start)
+{
+	const struct capture *c = t->capture;
+	struct snapshot *snapshot = t->snapshot;
+	bool dying = c->reason == CAPTURE_EXIT;
+	size_t expected = 0;
+
+	for (const struct tracee *o = t->process->tracees; o; o = o->next_in_process)
+		expected += o->state != TRACEE_ENDED;
+	errand_prepare(t->errand);
+	size_t stopped = tracer_hold(t->tracer, t->process, dying,
+				     dying ? start + DYING_WAIT : t->deadline);
+	// Again: many threads take longer to stop than it stays awake.
+	errand_prepare(t->errand);
+	struct error *err = take_registers(t);
+	if (!err) {
+		errand_start(t->errand, run_held, t, t->deadline);
+		errand_wait(t->errand, t->deadline);
+	}
+	tracer_release(t->process, c->reason == CAPTURE_ON_DEMAND ? NULL : c->tracee);
+	snapshot->time.frozen = monotonic_now() - start;
+	if (!err)
+		err = settle(t);
+	if (!err && stopped < expected && !dying)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "some threads", NULL,
+			       "%zu of %zu threads did not come to a stop in %.1f s", expected - stopped,
+			       expected, CAPTURE_BUDGET / 1e9);
+	return err;
+}
+
 static struct error *take_all(struct taking *t)
 {
 	struct snapshot *snapshot = t->snapshot;
 	const struct capture *c = t->capture;
-	bool dying = c->reason == CAPTURE_EXIT;
-	struct error *err = NULL;
+	int64_t begun = monotonic_now();
 
-	// While the other threads still run: what may take long, and rarely changes.
-	if (c->reason == CAPTURE_ON_DEMAND)
-		err = names_before(t);
-	if (!err)
-		err = look_update(t->look, t->process);
+	// One thread waits for us already, unless nobody dies. Half of what it can bear is for this.
+	struct error *err = run_errand(t, run_before, begun + CAPTURE_BUDGET / 2);
+	if (!err && !t->errand) {
+		err = look_repair(t->look);
+		if (!err)
+			err = errand_create(&t->errand);
+	}
 	if (err)
 		return err;
 	struct priority before = priority_raise();
 	int64_t start = monotonic_now();
 	snapshot->time.death = realtime_now();
-	t->deadline = start + CAPTURE_BUDGET;
-	size_t expected = 0;
-	for (const struct tracee *o = t->process->tracees; o; o = o->next_in_process)
-		expected += o->state != TRACEE_ENDED;
-	size_t stopped = tracer_hold(t->tracer, t->process, dying,
-				     dying ? start + DYING_WAIT : t->deadline);
-	err = take_held(t);
-	if (!err && c->reason != CAPTURE_ON_DEMAND)
-		err = take_proc(t);
-	tracer_release(t->process, c->reason == CAPTURE_ON_DEMAND ? NULL : c->tracee);
-	snapshot->time.frozen = monotonic_now() - start;
+	t->deadline = (c->reason == CAPTURE_ON_DEMAND ? start : begun) + CAPTURE_BUDGET;
+	err = hold(t, start);
 	priority_restore(&before);
-	if (!err && stopped < expected && c->reason != CAPTURE_EXIT)
-		err = gaps_add(&snapshot->arena, &snapshot->gaps, "some threads", NULL,
-			       "%zu of %zu threads did not come to a stop in %.1f s", expected - stopped,
-			       expected, CAPTURE_BUDGET / 1e9);
 	if (!err && !before.raised && snapshot->time.frozen > UNRAISED_IS_NEWS)
 		err = gaps_add(&snapshot->arena, &snapshot->gaps, "a short hold",
 			       "run pcatch as root or with CAP_SYS_NICE",
 			       "the process was held for %.0f ms at ordinary priority",
 			       snapshot->time.frozen / 1e6);
 	if (!err && c->reason == CAPTURE_ON_DEMAND)
-		err = take_proc(t);
+		err = run_errand(t, run_after, monotonic_now() + CAPTURE_BUDGET);
 	return err;
 }
 
@@ -559,6 +680,11 @@ struct error *capture_take(struct look *look, struct tracer *tracer, struct trac
 		return err;
 	}
 	err = take_all(&t);
+	errand_destroy(t.errand);
+	if (!err)
+		err = keep_ranges(&t, &t.stacks);
+	if (!err)
+		err = keep_ranges(&t, &t.surroundings);
 	if (!err)
 		err = keep_recorded(&t);
 	mem_recorder_deinit(&t.recorder);

@@ -38,6 +38,9 @@ void look_deinit(struct look *look);
 struct error *look_update(struct look *look, const struct traced *process)
 	__attribute__((warn_unused_result));
 
+/* After look_update() was given up in the middle: what was known before still holds. */
+struct error *look_repair(struct look *look) __attribute__((warn_unused_result));
+
 /* Why a capture is made: it decides who is stopped how, and what is looked at first. */
 enum capture_reason {
 	CAPTURE_SIGNAL,	  /* `tracee` is about to take a signal that ends the process */

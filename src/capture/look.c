@@ -133,3 +133,16 @@ struct error *look_update(struct look *look, const struct traced *process)
 		err = find_python(look, process);
 	return err;
 }
+
+struct error *look_repair(struct look *look)
+{
+	if (!look->taken)
+		return NULL;
+	look->images = (struct images){};
+	struct error *err = images_init(&look->images, &look->snapshot);
+	if (err) {
+		snapshot_deinit(&look->snapshot);
+		*look = (struct look){};
+	}
+	return err;
+}

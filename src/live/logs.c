@@ -8,6 +8,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "errand.h"
 #include "procfs.h"
 
 // The end of a file that is looked at, and what is kept of a long line.
@@ -42,6 +43,8 @@ static struct error *read_tail(struct snapshot *snapshot, int fd, off_t size, in
 
 	if (!text)
 		return error_nomem();
+	if (!errand_may_block(log->path))
+		return error_errno(errno, "cannot read it");
 	while (len < want) {
 		ssize_t n = pread(fd, text + len, want - len, start + (off_t)len);
 
@@ -49,6 +52,7 @@ static struct error *read_tail(struct snapshot *snapshot, int fd, off_t size, in
 			break;
 		len += (size_t)n;
 	}
+	errand_came_back();
 	if (!len)
 		return NULL;
 	log->ends_in_newline = text[len - 1] == '\n';
@@ -77,12 +81,32 @@ static struct error *add_log(struct snapshot *snapshot, int file, const struct s
 				     : error_nomem();
 
 	if (err)
-		return err;
+		return gaps_take(&snapshot->arena, &snapshot->gaps, path, NULL, err);
 	struct log *to = LIST_ADD(&snapshot->arena, &snapshot->logs);
 	if (!to)
 		return error_nomem();
 	*to = log;
 	return NULL;
+}
+
+// A regular file, opened. -1, with errno 0 when it is of another kind.
+static int open_log(int dir, const char *name, struct stat *ret)
+{
+	// Looked at before it is opened: opening a terminal or a FIFO has effects.
+	if (!errand_may_block(name))
+		return -1;
+	int file = -1;
+	if (fstatat(dir, name, ret, 0) == 0) {
+		errno = 0;
+		if (S_ISREG(ret->st_mode))
+			file = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	}
+	if (file >= 0 && (fstat(file, ret) < 0 || !S_ISREG(ret->st_mode))) {
+		close(file);
+		file = -1;
+	}
+	errand_came_back();
+	return file;
 }
 
 struct seen {
@@ -114,12 +138,9 @@ struct error *procfs_logs(struct snapshot *snapshot, int proc_dir, const strings
 		char name[16], path[4096];
 
 		snprintf(name, sizeof(name), "fd/%d", fd);
-		// Looked at before it is opened: opening a terminal or a FIFO has effects.
-		if (fstatat(proc_dir, name, &st, 0) < 0 || !S_ISREG(st.st_mode))
-			continue;
-		_cleanup_(closep) int file = openat(proc_dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		ssize_t len = readlinkat(proc_dir, name, path, sizeof(path) - 1);
-		if (file < 0 || len < 0 || fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
+		_cleanup_(closep) int file = open_log(proc_dir, name, &st);
+		ssize_t len = file < 0 ? -1 : readlinkat(proc_dir, name, path, sizeof(path) - 1);
+		if (len < 0)
 			continue;
 		if (was_seen(seen, &n_seen, ARRAY_SIZE(seen), &st))
 			continue;
@@ -131,12 +152,12 @@ struct error *procfs_logs(struct snapshot *snapshot, int proc_dir, const strings
 			err = add_log(snapshot, file, &st, (char *)shown.data, fd, lines);
 	}
 	for (size_t i = 0; !err && paths && i < paths->n; i++) {
-		_cleanup_(closep) int file = open(paths->v[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		_cleanup_(closep) int file = open_log(AT_FDCWD, paths->v[i], &st);
 
-		if (file < 0 || fstat(file, &st) < 0 || !S_ISREG(st.st_mode)) {
+		if (file < 0) {
 			err = gaps_add(&snapshot->arena, &snapshot->gaps, paths->v[i], NULL,
 				       "the log could not be read: %s",
-				       file < 0 ? strerror(errno) : "it is not a regular file");
+				       errno ? strerror(errno) : "it is not a regular file");
 			continue;
 		}
 		if (!was_seen(seen, &n_seen, ARRAY_SIZE(seen), &st))

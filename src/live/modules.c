@@ -11,6 +11,7 @@
 
 #include "../cleanup.h"
 #include "../target/elfnote.h"
+#include "errand.h"
 #include "procfs.h"
 
 // A file as memory: addresses are its offsets.
@@ -75,7 +76,7 @@ static int open_module(const struct snapshot *snapshot, int proc_dir, const stru
 	if (fd >= 0 && is_the_file(fd, module))
 		return fd;
 	closep(&fd);
-	fd = module == &snapshot->modules.v[0] ? open_at(proc_dir, "exe") : -1;
+	fd = module->start == snapshot->modules.v[0].start ? open_at(proc_dir, "exe") : -1;
 	if (fd >= 0 && is_the_file(fd, module))
 		return fd;
 	closep(&fd);
@@ -120,6 +121,19 @@ void procfs_keep_files(struct module *to, size_t n_to, struct module *from, size
 		}
 }
 
+// MODULE's file, its build id, and whether it still is where it was.
+static void find_file(const struct snapshot *snapshot, int proc_dir, struct module *module)
+{
+	if (!module->deleted)
+		module->deleted = was_replaced(module, proc_dir);
+	if (module->fd >= 0)
+		return;
+	module->fd = open_module(snapshot, proc_dir, module);
+	struct file_mem file = { .mem.read = file_read, .fd = module->fd };
+	if (module->fd >= 0)
+		module->build_id_len = elf_build_id(&file.mem, 0, module->build_id);
+}
+
 struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const struct mem *mem)
 {
 	struct error *err = NULL;
@@ -134,21 +148,19 @@ struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const stru
 		}
 		if (module->path[0] != '/')
 			continue;
-		if (!module->deleted)
-			module->deleted = was_replaced(module, proc_dir);
-		if (module->fd >= 0)
-			continue;
-		module->fd = open_module(snapshot, proc_dir, module);
-		if (module->fd < 0) {
+		// Its path may lead to a file server that is gone.
+		struct module found = *module;
+		if (errand_may_block(module->path)) {
+			find_file(snapshot, proc_dir, &found);
+			errand_came_back();
+		}
+		*module = found;
+		if (module->fd < 0)
 			err = gaps_add(&snapshot->arena, &snapshot->gaps, module->path,
 				       "run pcatch as root or with CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE",
 				       "the mapped file cannot be opened: %s",
 				       module->deleted ? "it was deleted or replaced on disk"
 						       : "its path leads elsewhere");
-			continue;
-		}
-		struct file_mem file = { .mem.read = file_read, .fd = module->fd };
-		module->build_id_len = elf_build_id(&file.mem, 0, module->build_id);
 	}
 	return err;
 }

@@ -17,6 +17,7 @@
 #include "../buf.h"
 #include "../cleanup.h"
 #include "../target/redact.h"
+#include "errand.h"
 
 #define TEXT_MAX ((size_t)64 << 10)
 #define ARGUMENTS_MAX ((size_t)1 << 20)
@@ -43,15 +44,19 @@ struct error *procfs_open(pid_t pid, int *ret)
 
 size_t procfs_peek(int dir, const char *name, char *ret, size_t size)
 {
-	_cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+	ssize_t n = -1;
 
+	if (errand_may_block(name)) {
+		_cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+
+		n = fd < 0 ? -1 : read(fd, ret, size - 1);
+		errand_came_back();
+	}
 	ret[n < 0 ? 0 : n] = '\0';
 	return n < 0 ? 0 : (size_t)n;
 }
 
-// The file NAME below DIR into BUF, which grows. ERROR_GONE when the process has gone.
-static struct error *read_into(int dir, const char *name, size_t max, struct buf *buf)
+static struct error *read_whole(int dir, const char *name, size_t max, struct buf *buf)
 {
 	char chunk[16384];
 	_cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -72,6 +77,16 @@ static struct error *read_into(int dir, const char *name, size_t max, struct buf
 	if (fd < 0)
 		return error_errno(errno, "cannot open /proc/PID/%s", name);
 	return buf_error(buf);
+}
+
+// The file NAME below DIR into BUF, which grows. ERROR_GONE when the process has gone.
+static struct error *read_into(int dir, const char *name, size_t max, struct buf *buf)
+{
+	if (!errand_may_block(name))
+		return error_errno(errno, "cannot read /proc/PID/%s", name);
+	struct error *err = read_whole(dir, name, max, buf);
+	errand_came_back();
+	return err;
 }
 
 struct error *procfs_read(int dir, const char *name, size_t max, struct arena *arena,
@@ -204,8 +219,11 @@ static struct error *take_text(struct snapshot *snapshot, int dir, const char *n
 static char *read_link(int dir, const char *name, struct arena *arena)
 {
 	char target[PATH_MAX];
-	ssize_t n = readlinkat(dir, name, target, sizeof(target));
 
+	if (!errand_may_block(name))
+		return NULL;
+	ssize_t n = readlinkat(dir, name, target, sizeof(target));
+	errand_came_back();
 	return n < 0 ? NULL : clean(arena, target, (size_t)n);
 }
 

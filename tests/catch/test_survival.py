@@ -5,6 +5,8 @@ import random
 import signal
 import time
 
+import pytest
+
 from conftest import DEATHS, SLOWNESS, assert_python_frames, status_of, tracers_of, until
 
 ROUNDS = 100 if SLOWNESS == 1 else 20
@@ -153,3 +155,44 @@ def test_ten_snapshots_under_load_harm_nobody(pcatch, victim):
     os.kill(pid, signal.SIGTERM)
     assert target.wait() == 0
     assert target.said(2)["errors"] == 0
+
+
+def waiting_page(pcatch, victim, *arguments):
+    target = pcatch.start(victim("page-waits"), *arguments)
+    until(lambda: target.stdout or target.process.poll() is not None, "the victim's truth")
+    if target.process.poll() == 77:
+        pytest.skip("no userfaultfd here: " + target.stderr.strip())
+    return target
+
+
+def gap_of(report, what):
+    return [gap["why"] for gap in report.json["gaps"] if gap["what"] == what]
+
+
+def test_page_that_never_comes_does_not_hold_a_dying_process(pcatch, victim):
+    target = waiting_page(pcatch, victim)
+    watcher = pcatch.attach(target.truth["pid"])
+    target.go()
+    assert target.wait() == -signal.SIGABRT
+    assert watcher.wait() == 0, watcher.stderr
+    report = pcatch.report(watcher)
+    assert report.cause == "abort"
+    # What had been read by then is there: the dying thread's stack, and all registers.
+    assert "die" in report.functions()
+    assert len(report.json["threads"]) == 2
+    assert ["its memory" in why for why in gap_of(report, "part of the capture")] == [True]
+
+
+def test_page_that_never_comes_does_not_hold_a_living_process(pcatch, victim):
+    target = waiting_page(pcatch, victim, "lives")
+    pid = target.truth["pid"]
+    called = pcatch.call("snapshot", "-o", pcatch.out, str(pid))
+    assert called.status == 0, called
+    assert tracers_of(pid) == {0}
+    assert states_of(pid) <= set("SR")
+    report = pcatch.report()
+    assert gap_of(report, "part of the capture")
+    # What only /proc says is asked for after the process was let go, by another thread of ours.
+    assert report.process["fds"]
+    target.go()
+    assert target.wait() == 0
