@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "capture.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include "../live/errand.h"
 #include "../live/procfs.h"
 #include "../live/procmem.h"
+#include "../target/linkmap.h"
 #include "../walk/messages.h"
 #include "../walk/python.h"
 
@@ -32,6 +34,8 @@
 #define POINTING_THREADS 32
 // A signal frame lies this near above the handler's stack pointer, or the handler has returned.
 #define HANDLER_DEPTH ((size_t)64 << 10)
+// The vDSO has two pages, on some architectures a few more.
+#define VDSO_MAX ((taddr)64 << 10)
 // How far below its stack an overflowing frame may have moved SP.
 #define OVERFLOW_REACH ((taddr)16 << 20)
 // A hold this long, without the right to a better priority, is worth a word.
@@ -398,6 +402,24 @@ static struct error *take_python(struct taking *t)
 	return err;
 }
 
+// What debuggers go by in a core file: the link map, and the vDSO's code with its unwind table.
+static struct error *take_link_map(struct taking *t)
+{
+	struct snapshot *snapshot = t->snapshot;
+	const struct bytes *auxv = &snapshot->process.auxv;
+	const struct mapping *vdso = snapshot_mapping_at(snapshot,
+							 auxv_value(auxv, AT_SYSINFO_EHDR));
+	struct link_map_list list;
+	uint8_t byte;
+
+	if (is_late(t))
+		return NULL;
+	for (taddr at = vdso ? vdso->start : 0; vdso && at < vdso->end && at < vdso->start + VDSO_MAX;
+	     at += TARGET_PAGE)
+		mem_read_some(&t->recorder.mem, at, &byte, 1);
+	return link_map_read(&t->recorder.mem, auxv, &snapshot->arena, &list);
+}
+
 // The recorder's pages go where the stacks are; it may be let go of afterwards.
 static struct error *keep_recorded(struct taking *t)
 {
@@ -494,6 +516,8 @@ static struct error *take_held(struct taking *t)
 		err = take_python(t);
 	if (!err)
 		err = take_surroundings(t);
+	if (!err)
+		err = take_link_map(t);
 	if (!err && c->info.signo == SIGABRT && t->look->taken)
 		err = messages_touch(&t->look->images, &t->recorder.mem);
 	if (!err && c->reason != CAPTURE_ON_DEMAND)

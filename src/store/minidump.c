@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "minidump.h"
 
-#include <elf.h>
 #include <endian.h>
 #include <stdio.h>
 
 #include "../cleanup.h"
+#include "../target/linkmap.h"
 #include "context.h"
 #include "format.h"
 #include "minidump-writer.h"
@@ -15,10 +15,6 @@
 #define MAX_THREADS 4096
 #define MAX_MODULES 2048
 #define MAX_STRING  1024 // UTF-16 units
-
-#define MAX_PHDRS    256
-#define MAX_DYNAMIC  65536
-#define MAX_LINK_MAP 4096
 
 static void put(struct md_writer *w, size_t at, const void *data, size_t len)
 {
@@ -448,105 +444,32 @@ static struct error *write_handles(struct md_writer *w)
 	return NULL;
 }
 
-static uint64_t auxv_value(const struct bytes *auxv, uint64_t type)
-{
-	for (size_t at = 0; auxv->len - at >= 16; at += 16) {
-		uint64_t pair[2];
-
-		memcpy(pair, auxv->data + at, sizeof(pair));
-		if (le64toh(pair[0]) == type)
-			return le64toh(pair[1]);
-	}
-	return 0;
-}
-
-// Address and bytes of the main program's .dynamic; LEN 0 when they were not captured.
-static struct error *find_dynamic(struct md_writer *w, taddr *at, uint8_t **ret, size_t *len)
-{
-	const struct mem *mem = &w->mem.mem;
-	taddr phdr = auxv_value(&w->s->process.auxv, AT_PHDR), bias = 0, vaddr = 0;
-	uint64_t n = auxv_value(&w->s->process.auxv, AT_PHNUM), size = 0;
-
-	*len = 0;
-	for (uint64_t i = 0; i < n && i < MAX_PHDRS; i++) {
-		Elf64_Phdr ph;
-		if (error_drop(mem_read(mem, phdr + i * sizeof(ph), &ph, sizeof(ph))))
-			return NULL;
-		if (le32toh(ph.p_type) == PT_PHDR)
-			bias = phdr - le64toh(ph.p_vaddr);
-		if (le32toh(ph.p_type) == PT_DYNAMIC) {
-			vaddr = le64toh(ph.p_vaddr);
-			size = le64toh(ph.p_memsz);
-		}
-	}
-	if (!size || size > MAX_DYNAMIC)
-		return NULL;
-	uint8_t *bytes = arena_alloc(&w->arena, (size_t)size);
-	if (!bytes)
-		return error_nomem();
-	if (error_drop(mem_read(mem, vaddr + bias, bytes, (size_t)size)))
-		return NULL;
-	*at = vaddr + bias;
-	*ret = bytes;
-	*len = (size_t)size;
-	return NULL;
-}
-
 // The dynamic linker's list of what it has loaded, if it is among the captured memory.
 static struct error *write_link_map(struct md_writer *w)
 {
-	const struct mem *mem = &w->mem.mem;
-	uint64_t r_debug[5]; // r_version, r_map, r_brk, r_state, r_ldbase
-	taddr dynamic = 0, debug = 0;
-	uint8_t *bytes = NULL;
-	size_t len;
-	struct error *err = find_dynamic(w, &dynamic, &bytes, &len);
+	struct link_map_list list;
+	_cleanup_(buf_deinit) struct buf entries = {};
+	struct error *err = link_map_read(&w->mem.mem, &w->s->process.auxv, &w->arena, &list);
 
-	if (err)
+	if (err || !list.objects.n)
 		return err;
-	for (size_t at = 0; len - at >= sizeof(Elf64_Dyn) && !debug; at += sizeof(Elf64_Dyn)) {
-		uint64_t pair[2];
-
-		memcpy(pair, bytes + at, sizeof(pair));
-		if (le64toh(pair[0]) == DT_NULL)
-			break;
-		if (le64toh(pair[0]) == DT_DEBUG)
-			debug = le64toh(pair[1]);
+	for (size_t i = 0; i < list.objects.n; i++) {
+		buf_u64(&entries, list.objects.v[i].bias);
+		buf_u32(&entries, (uint32_t)add_string(w, list.objects.v[i].name));
+		buf_u32(&entries, 0);
+		buf_u64(&entries, list.objects.v[i].dynamic);
 	}
-	if (!debug || error_drop(mem_read(mem, debug, r_debug, sizeof(r_debug))))
-		return NULL;
-
-	_cleanup_(buf_deinit) struct buf list = {};
-	uint32_t n = 0;
-	for (taddr at = le64toh(r_debug[1]); at && n < MAX_LINK_MAP; n++) {
-		uint64_t map[4]; // l_addr, l_name, l_ld, l_next
-		char *name = NULL;
-
-		if (error_drop(mem_read(mem, at, map, sizeof(map))))
-			break;
-		err = mem_string(mem, le64toh(map[1]), 4096, &w->arena, &name, NULL);
-		if (err && err->kind == ERROR_NOMEM)
-			return err;
-		error_drop(err);
-		buf_u64(&list, le64toh(map[0]));
-		buf_u32(&list, (uint32_t)add_string(w, name ? name : ""));
-		buf_u32(&list, 0);
-		buf_u64(&list, le64toh(map[2]));
-		at = le64toh(map[3]);
-	}
-	if (!n)
-		return NULL;
 	size_t map_rva = md_begin(w);
-	add_aside(w, &list);
+	add_aside(w, &entries);
 	size_t rva = md_begin(w);
-	buf_u32(w->out, (uint32_t)le64toh(r_debug[0]));
+	buf_u32(w->out, list.version);
 	buf_u32(w->out, (uint32_t)map_rva);
-	buf_u32(w->out, n);
+	buf_u32(w->out, (uint32_t)list.objects.n);
 	buf_u32(w->out, 0);
-	buf_u64(w->out, le64toh(r_debug[2]));
-	buf_u64(w->out, le64toh(r_debug[4]));
-	buf_u64(w->out, dynamic);
-	buf_add(w->out, bytes, len);
+	buf_u64(w->out, list.brk);
+	buf_u64(w->out, list.base);
+	buf_u64(w->out, list.dynamic);
+	buf_add(w->out, list.dynamic_bytes, list.dynamic_len);
 	md_end(w, MD_DSO_DEBUG, rva);
 	return NULL;
 }

@@ -458,7 +458,7 @@ static struct error *add_module(struct snapshot *snapshot, const struct mapping 
 	return NULL;
 }
 
-static taddr auxv_value(const struct bytes *auxv, uint64_t type)
+uint64_t auxv_value(const struct bytes *auxv, uint64_t type)
 {
 	for (size_t at = 0; auxv->len - at >= 16; at += 16) {
 		uint64_t pair[2];

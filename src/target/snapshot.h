@@ -311,6 +311,9 @@ struct error *gaps_add(struct arena *arena, gaps *list, const char *what, const 
 struct error *gaps_take(struct arena *arena, gaps *list, const char *what, const char *remedy,
 			struct error *err) __attribute__((warn_unused_result));
 
+/* The value of an entry of an auxiliary vector, as of /proc/PID/auxv; 0 when there is none. */
+uint64_t auxv_value(const struct bytes *auxv, uint64_t type);
+
 /* "server.py" for "/srv/server.py": what follows the last slash. */
 const char *path_basename(const char *path);
 
