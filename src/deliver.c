@@ -13,7 +13,9 @@
 #include "analyse/analyse.h"
 #include "cleanup.h"
 #include "render/render.h"
+#include "store/core.h"
 #include "store/minidump.h"
+#include "walk/image.h"
 
 // Colours are for terminals, and for those who did not ask to be spared (no-color.org).
 static bool wants_colour(int fd)
@@ -36,6 +38,60 @@ static struct error *print(int fd, const struct buf *text)
 	return NULL;
 }
 
+// In any of the formats but that of the dump.
+// The first page of each module's file, as the kernel puts it into a core: by the build ids in
+// them readers know which files they need.
+static struct error *add_headers(const struct snapshot *from, struct snapshot *to)
+{
+	struct images images;
+	struct error *err = images_init(&images, from);
+
+	for (size_t i = 0; !err && i < from->modules.n; i++) {
+		taddr start = from->modules.v[i].start;
+		void *page = arena_alloc(&to->arena, TARGET_PAGE);
+
+		err = page ? snapshot_add_memory(to, start, page, mem_read_some(&images.mem.mem, start,
+									 page, TARGET_PAGE))
+			   : error_nomem();
+	}
+	images_deinit(&images);
+	return err;
+}
+
+// What is missing of the page where a stack begins: readers that compute in pages would not see
+// its frames. It is below the red zone, where nothing lives.
+static struct error *fill_stack_pages(const struct snapshot *from, struct snapshot *to)
+{
+	static const uint8_t zeros[TARGET_PAGE];
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < from->threads.n; i++) {
+		const struct thread *thread = &from->threads.v[i];
+		size_t missing = thread->stack_start & (TARGET_PAGE - 1);
+
+		if (thread->stack_end > thread->stack_start)
+			err = snapshot_add_memory(to, thread->stack_start - missing, zeros, missing);
+	}
+	return err;
+}
+
+static struct error *make_core(const struct snapshot *snapshot, struct buf *ret)
+{
+	_cleanup_(snapshot_deinit) struct snapshot more = {};
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < snapshot->memory.n; i++)
+		err = snapshot_add_memory(&more, snapshot->memory.v[i].at, snapshot->memory.v[i].data,
+					  snapshot->memory.v[i].len);
+	if (!err)
+		err = add_headers(snapshot, &more);
+	if (!err)
+		err = fill_stack_pages(snapshot, &more);
+	if (!err)
+		err = snapshot_settle_memory(&more);
+	return err ? err : core_write(snapshot, more.memory.v, more.memory.n, ret);
+}
+
 static struct error *render(const struct findings *findings, enum format format, bool colour,
 			    struct buf *ret)
 {
@@ -44,6 +100,8 @@ static struct error *render(const struct findings *findings, enum format format,
 		return render_json(findings, NULL, ret);
 	case FORMAT_HTML:
 		return render_html(findings, ret);
+	case FORMAT_CORE:
+		return make_core(findings->snapshot, ret);
 	default:
 		return render_text(findings, colour, ret);
 	}
@@ -94,6 +152,7 @@ static const struct {
 	enum format format;
 	const char *suffix;
 } formats[] = {
+	{ FORMAT_CORE, "core" },
 	{ FORMAT_JSON, "json" },
 	{ FORMAT_HTML, "html" },
 	{ FORMAT_TEXT, "txt" }, // last: the summary names it
@@ -214,12 +273,36 @@ static struct error *reading_init(struct reading *reading, const char *path)
 	return err ? err : analyse(&reading->snapshot, &reading->findings);
 }
 
+// The dump at options->file as a core, in the folder for reports and under the dump's name.
+static struct error *write_core(const struct options *options, const struct snapshot *snapshot)
+{
+	_cleanup_(store_close) struct store store = { .dir = -1 };
+	_cleanup_(freep) char *name = strdup(path_basename(options->file)), *path = NULL;
+	_cleanup_(buf_deinit) struct buf core = {};
+
+	if (!name)
+		return error_nomem();
+	char *suffix = strrchr(name, '.');
+	if (suffix && suffix != name)
+		*suffix = '\0';
+	struct error *err = make_core(snapshot, &core);
+	if (!err)
+		err = store_open(options->output, &store);
+	if (!err)
+		err = store_write(&store, name, "core", core.data, core.len, &path);
+	if (!err && printf("%s\n", path) < 0)
+		err = error_errno(errno, "cannot write to standard output");
+	return err;
+}
+
 struct error *deliver_again(const struct options *options)
 {
 	_cleanup_(reading_deinit) struct reading reading;
 	_cleanup_(buf_deinit) struct buf out = {};
 	struct error *err = reading_init(&reading, options->file);
 
+	if (!err && options->formats == FORMAT_CORE)
+		return write_core(options, &reading.snapshot);
 	if (!err)
 		err = render(&reading.findings, options->formats,
 			     options->formats == FORMAT_TEXT && wants_colour(STDOUT_FILENO), &out);

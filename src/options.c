@@ -34,6 +34,7 @@ static const char help[] =
 	"       pcatch attach [OPTION]... --pidfile FILE\n"
 	"       pcatch snapshot [OPTION]... PID\n"
 	"       pcatch show [-f FORMAT] FILE.dmp\n"
+	"       pcatch show -f core [-o DIR] FILE.dmp\n"
 	"       pcatch diff [-f FORMAT] A.dmp B.dmp\n"
 	"\n"
 	"Watch a process until it ends, and say why it did.\n"
@@ -47,7 +48,7 @@ static const char help[] =
 	"  -o, --output DIR    folder for reports [$PCATCH_DIR, else for root\n"
 	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
 	"                      else ~/.local/state/pcatch]\n"
-	"  -f, --format LIST   text, json, html; the dump is always written [text]\n"
+	"  -f, --format LIST   text, json, html, core; the dump is always written [text]\n"
 	"      --children      watch and report what it starts, too\n"
 	"      --pidfile FILE  take the pid from FILE, and say what became of it\n"
 	"      --log FILE      show the last lines of FILE, too; may be repeated\n"
@@ -111,7 +112,6 @@ static unsigned commands_of(int option)
 		return RUN | ATTACH;
 	case OPT_PIDFILE:
 		return ATTACH | SNAPSHOT;
-	case 'o':
 	case OPT_LOG:
 	case OPT_LINES:
 	case OPT_LOCALS:
@@ -136,15 +136,13 @@ static struct error *parse_formats(char *list, struct options *o)
 		else if (!strcmp(name, "html"))
 			o->formats |= FORMAT_HTML;
 		else if (!strcmp(name, "core"))
-			return bad("--format core: this version writes no core files; the dump, which "
-				   "lldb opens, is always written");
+			o->formats |= FORMAT_CORE;
 		else
-			return bad("--format: '%s' is none of text, json, html", name);
+			return bad("--format: '%s' is none of text, json, html, core", name);
 	}
-	if (!(commands_of('o') & (1u << o->command)) && (o->formats & (o->formats - 1)))
-		return bad("--format: %s writes one format to its standard output, not several",
-			   command_names[o->command]);
-	if (o->command == COMMAND_DIFF && o->formats == FORMAT_HTML)
+	if (!(LIVE & (1u << o->command)) && (o->formats & (o->formats - 1)))
+		return bad("--format: %s writes one format, not several", command_names[o->command]);
+	if (o->command == COMMAND_DIFF && o->formats & ~(unsigned)(FORMAT_TEXT | FORMAT_JSON))
 		return bad("--format: diff writes text or json");
 	return NULL;
 }
@@ -270,6 +268,8 @@ static struct error *parse_target(char **args, int n, struct options *o)
 	case COMMAND_SHOW:
 		if (n != 1)
 			return bad("show: name one dump");
+		if (o->output && o->formats != FORMAT_CORE)
+			return bad("output: show writes to its standard output, but for -f core");
 		o->file = args[0];
 		return NULL;
 	case COMMAND_DIFF:

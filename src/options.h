@@ -9,7 +9,7 @@
 
 enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF };
 
-enum format { FORMAT_TEXT = 1, FORMAT_JSON = 2, FORMAT_HTML = 4 };
+enum format { FORMAT_TEXT = 1, FORMAT_JSON = 2, FORMAT_HTML = 4, FORMAT_CORE = 8 };
 
 struct options {
 	enum command command;

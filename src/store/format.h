@@ -2,6 +2,8 @@
 #ifndef PCATCH_STORE_FORMAT_H
 #define PCATCH_STORE_FORMAT_H
 
+#include <stdbool.h>
+
 /* Numbers of the minidump format that its writer and its reader share. */
 
 #define MD_SIGNATURE 0x504d444du
@@ -59,6 +61,15 @@ enum {
 
 /* How Crashpad and Breakpad call the vDSO. */
 #define MD_VDSO_NAME "linux-gate.so"
+
+/*
+ * lldb waits for ever when it loads a dump or a core whose exception is a signal that it does not
+ * stop on: SIGALRM, SIGCHLD, SIGCONT, SIGPROF and the real-time ones.
+ */
+static inline bool lldb_stops_on(int signo)
+{
+	return signo > 0 && signo < 32 && signo != 14 && signo != 17 && signo != 18 && signo != 27;
+}
 
 /*
  * MINIDUMP_REGSETS_STREAM: u32 version 1, u32 0, then entries, each 8-byte aligned: u32 index into

@@ -188,13 +188,6 @@ static void write_threads(struct md_writer *w)
 	md_end(w, MD_THREAD_NAMES, rva);
 }
 
-// lldb waits for ever when it loads a dump whose exception is a signal that it does not stop on:
-// SIGALRM, SIGCHLD, SIGCONT, SIGPROF and the real-time ones. The true number is in our own state.
-static bool lldb_stops_on(int signo)
-{
-	return signo > 0 && signo < 32 && signo != 14 && signo != 17 && signo != 18 && signo != 27;
-}
-
 static void write_exception(struct md_writer *w)
 {
 	const struct death *death = &w->s->death;
@@ -205,6 +198,7 @@ static void write_exception(struct md_writer *w)
 	for (size_t i = 0; i < w->n_threads; i++)
 		if (w->threads[i]->tid == death->tid)
 			blamed = i;
+	// The true number is in our own state.
 	bool signal = death->kind == DEATH_SIGNAL && lldb_stops_on(death->signo);
 	// Siginfo may be that of an earlier fault, or of nothing when SIGKILL came.
 	bool info = signal && death->info.signo == death->signo;

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_STORE_CORE_H
+#define PCATCH_STORE_CORE_H
+
+#include "../buf.h"
+#include "../target/snapshot.h"
+
+/*
+ * ELF core files. Ours are what gdb, lldb and elfutils read, with one difference to the kernel's:
+ * program headers and notes stand behind the memory, so that memory can be written while a
+ * process is held, and what became of the process when that is known. What a core has no place
+ * for is in notes of our own: name CORE_NOTE_NAME, type as of the minidump stream that holds it.
+ */
+
+#define CORE_NOTE_NAME "PCATCH"
+
+/* Where the memory begins in a file that core_begin() has begun. */
+#define CORE_MEMORY_OFFSET ((uint64_t)4096)
+
+/* A stretch of the address space, and where its bytes are in the file. */
+struct core_segment {
+	taddr at;
+	uint64_t size, offset;
+	char permissions[5];
+};
+
+/* Sorted by address, not overlapping. */
+typedef LIST(struct core_segment) core_segments;
+
+/* The first CORE_MEMORY_OFFSET bytes of a core file whose core_end() will stand at offset TAIL. */
+void core_begin(const struct arch *arch, size_t n_segments, uint64_t tail, struct buf *out);
+
+/*
+ * Program headers for SEGMENTS and the notes of SNAPSHOT, whose memory is not looked at, to stand
+ * at file offset TAIL, a multiple of 8.
+ */
+struct error *core_end(const struct snapshot *snapshot, const core_segments *segments,
+		       uint64_t tail, struct buf *out) __attribute__((warn_unused_result));
+
+/*
+ * What of RANGES (sorted, not overlapping) lies in mappings of SNAPSHOT, all of it where that has
+ * none, as segments that follow CORE_MEMORY_OFFSET in the file. END_RET: the offset behind them.
+ */
+struct error *core_plan(const struct snapshot *snapshot, const struct mem_range *ranges, size_t n,
+			struct arena *arena, core_segments *ret, uint64_t *end_ret)
+	__attribute__((warn_unused_result));
+
+/* A whole file for SNAPSHOT, whose memory is not looked at, with that of RANGES. */
+struct error *core_write(const struct snapshot *snapshot, const struct mem_range *ranges, size_t n,
+			 struct buf *ret) __attribute__((warn_unused_result));
+
+/* Are the LEN bytes at DATA the beginning of an ELF core file? */
+bool core_is(const void *data, size_t len);
+
+#endif
