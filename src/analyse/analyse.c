@@ -101,6 +101,7 @@ static void fill_frames(const struct analysis *a, const struct native_frame *fro
 			.inlined = level->inlined,
 			.signal_frame = from->signal_frame,
 			.found_by = found_by[from->found_by],
+			.stack = from->cfa,
 			.eval_loop = is_eval_loop(a, level->function) ||
 				     (outermost && is_eval_loop(a, symbol->linker_name)),
 		};
@@ -224,7 +225,8 @@ static struct error *python_stack(struct analysis *a, const struct py_thread *fr
 					 .line = py->line,
 					 .column = py->column,
 					 .symbol_offset = -1,
-					 .entry = py->entry };
+					 .entry = py->entry,
+					 .stack = py->on_c_stack };
 		frame->function = py->function ? names_add(&a->names, py->function) : NULL;
 		frame->file = py->file ? names_add(&a->names, py->file) : NULL;
 		if ((py->function && !frame->function) || (py->file && !frame->file))
@@ -300,20 +302,27 @@ static struct error *tie_python(struct analysis *a)
 			continue;
 		}
 		// A thread has a state in every interpreter that it has been in; one of them runs.
-		if (t->has_python && t->python.frames.n && py->frames.n)
-			err = gaps_add(&f->arena, &f->gaps, "Python frames of other interpreters", NULL,
-				       "thread %d has frames in more than one interpreter and only "
-				       "those of one are shown", t->thread->tid);
+		struct stack before = t->python, both;
+		bool ordered = false, better = !t->has_python || (py->holds_gil && !t->holds_gil) ||
+					       (!before.frames.n && py->frames.n);
+		struct stack own = {};
+		err = python_stack(a, py, &own);
+		if (!err && before.frames.n && own.frames.n) {
+			err = merge_interpreters(&f->arena, &before, &own, &both, &ordered);
+			if (!err && !ordered)
+				err = gaps_add(&f->arena, &f->gaps,
+					       "Python frames of other interpreters", NULL,
+					       "thread %d has frames in more than one interpreter and "
+					       "only those of one are shown", t->thread->tid);
+		}
 		if (err)
 			return err;
-		bool better = !t->has_python || (py->holds_gil && !t->holds_gil) ||
-			      (!t->python.frames.n && py->frames.n);
+		if (ordered)
+			t->python = both;
+		else if (better)
+			t->python = own;
 		if (!better)
 			continue;
-		t->python = (struct stack){};
-		err = python_stack(a, py, &t->python);
-		if (err)
-			return err;
 		t->has_python = true;
 		t->holds_gil = py->holds_gil;
 		t->gil_known = a->py.have_gil;

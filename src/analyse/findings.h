@@ -28,6 +28,8 @@ struct frame {
 	bool eval_loop;
 	/* Python: see struct py_frame. */
 	bool entry;
+	/* Native: SP in its caller, 0 unknown. Python: see on_c_stack of struct py_frame. */
+	taddr stack;
 };
 
 struct stack {

@@ -67,8 +67,13 @@ static bool is_machinery(const struct frame *frame)
 	for (size_t i = 0; i < ARRAY_SIZE(machinery); i++)
 		if (stem_is(frame->function, machinery[i]))
 			return true;
-	// The tail-calling interpreter of 3.14 is cut into a function per instruction.
-	return !strncmp(frame->function, "_TAIL_CALL_", 11);
+	return false;
+}
+
+// The tail-calling interpreter of 3.14 is cut into a function per instruction, of which one runs.
+static bool is_instruction(const struct frame *frame)
+{
+	return frame->function && !strncmp(frame->function, "_TAIL_CALL_", 11);
 }
 
 // A native frame with everything that was inlined into it: [start, end) of native->frames.
@@ -78,6 +83,22 @@ struct activation {
 
 typedef LIST(struct activation) activations;
 
+static struct error *add_activation(struct arena *arena, const struct stack *native, size_t start,
+				    size_t end, activations *ret)
+{
+	struct activation *a = LIST_ADD(arena, ret);
+
+	if (!a)
+		return error_nomem();
+	while (start && (is_instruction(&native->frames.v[start - 1]) ||
+			 native->frames.v[start - 1].inlined) &&
+	       !native->frames.v[start - 1].signal_frame)
+		start--;
+	*a = (struct activation){ .start = start, .end = end };
+	return NULL;
+}
+
+// The eval loops that NATIVE names.
 static struct error *find_activations(struct arena *arena, const struct stack *native,
 				      activations *ret)
 {
@@ -91,14 +112,91 @@ static struct error *find_activations(struct arena *arena, const struct stack *n
 		if (end < native->frames.n)
 			eval |= native->frames.v[end++].eval_loop;
 		if (eval) {
-			struct activation *a = LIST_ADD(arena, ret);
+			struct error *err = add_activation(arena, native, i, end, ret);
 
-			if (!a)
-				return error_nomem();
-			*a = (struct activation){ .start = i, .end = end };
+			if (err)
+				return err;
 		}
 		i = end;
 	}
+	return NULL;
+}
+
+// No frame of an eval loop is larger, whoever compiled it.
+#define MAX_LOOP_FRAME ((taddr)64 << 10)
+
+// The native frame from START outwards on whose part of the stack AT is, or the number of frames.
+static size_t frame_around(const struct stack *native, size_t start, taddr at)
+{
+	size_t best = native->frames.n;
+
+	for (size_t i = start; i < native->frames.n; i++) {
+		const struct frame *f = &native->frames.v[i], *inside = i ? f - 1 : NULL;
+
+		if (f->inlined || f->found_by == FOUND_SCANNED || f->stack <= at ||
+		    f->stack - at > MAX_LOOP_FRAME)
+			continue;
+		while (inside > native->frames.v && inside->inlined)
+			inside--;
+		if (inside && !inside->signal_frame) {
+			if (inside->stack <= at)
+				return i;
+			continue;
+		}
+		// How far in this one reaches is not known: where a handler has a stack of its own, the
+		// one that it interrupted may be nearer.
+		if (best == native->frames.n || f->stack < native->frames.v[best].stack)
+			best = i;
+	}
+	return best;
+}
+
+/*
+ * The eval loops on whose parts of the stack PYTHON's entries say they are. This needs no symbols
+ * and leaves out loops that have not yet begun, or that another interpreter's frames run in. Where
+ * the native stack ends early, so does the list. False when entries do not say it, or wrongly.
+ */
+static struct error *place_activations(struct arena *arena, const struct stack *native,
+				       const struct stack *python, const activations *named,
+				       activations *ret, bool *ok_ret)
+{
+	activations loops = {};
+	bool open = false, short_of = false;
+	size_t at = 0;
+
+	*ok_ret = false;
+	for (size_t i = 0; i < python->frames.n && !short_of; i++) {
+		const struct frame *entry = &python->frames.v[i];
+
+		open = !entry->entry;
+		if (open)
+			continue;
+		size_t found = entry->stack ? frame_around(native, at, entry->stack) : native->frames.n;
+		if (found == native->frames.n) {
+			if (!entry->stack || !native->gap)
+				return NULL;
+			short_of = true;
+			continue;
+		}
+		struct error *err = add_activation(arena, native, found, found + 1, &loops);
+		if (err)
+			return err;
+		at = found + 1;
+	}
+	if (!loops.n)
+		return NULL;
+	// The loop of frames that were cut off before their entry came is the next one.
+	for (size_t i = 0; i < named->n && open && python->gap; i++) {
+		if (named->v[i].start < at)
+			continue;
+		struct activation *a = LIST_ADD(arena, &loops);
+		if (!a)
+			return error_nomem();
+		*a = named->v[i];
+		open = false;
+	}
+	*ok_ret = !open;
+	*ret = loops;
 	return NULL;
 }
 
@@ -190,12 +288,58 @@ static struct error *merge_matched(struct arena *arena, const struct stack *nati
 	return NULL;
 }
 
+// Where the eval loop was entered for the frame I of PYTHON; NULL when its place on the C stack is
+// not known.
+static const struct frame *next_entry(const struct stack *python, size_t i)
+{
+	while (i < python->frames.n && !python->frames.v[i].entry)
+		i++;
+	return i < python->frames.n && python->frames.v[i].stack ? &python->frames.v[i] : NULL;
+}
+
+struct error *merge_interpreters(struct arena *arena, const struct stack *one,
+				 const struct stack *other, struct stack *ret, bool *ok_ret)
+{
+	const struct stack *from[] = { one, other };
+	size_t at[] = { 0, 0 };
+	struct merged out = { .v = arena_alloc(arena, (one->frames.n + other->frames.n + 1) *
+							      sizeof(struct frame)) };
+
+	if (!out.v)
+		return error_nomem();
+	*ok_ret = false;
+	while (at[0] < one->frames.n || at[1] < other->frames.n) {
+		const struct frame *inner = NULL;
+		int which = 0;
+
+		for (int i = 0; i < 2; i++) {
+			if (at[i] == from[i]->frames.n)
+				continue;
+			const struct frame *entry = next_entry(from[i], at[i]);
+			if (!entry)
+				return NULL;
+			if (!inner || entry->stack < inner->stack) {
+				inner = entry;
+				which = i;
+			}
+		}
+		size_t end = (size_t)(inner - from[which]->frames.v) + 1;
+		put(&out, from[which]->frames.v + at[which], end - at[which]);
+		at[which] = end;
+	}
+	ret->frames.v = out.v;
+	ret->frames.n = out.n;
+	ret->gap = one->gap ? one->gap : other->gap;
+	*ok_ret = true;
+	return NULL;
+}
+
 struct error *merge_stacks(struct arena *arena, const struct stack *native,
 			   const struct stack *python, struct stack *ret, enum merge *how_ret,
 			   char **why_ret)
 {
-	activations loops = {};
-	bool open;
+	activations loops = {}, placed = {};
+	bool open, ok;
 
 	*why_ret = NULL;
 	// A stack of one kind is its own merge.
@@ -205,8 +349,14 @@ struct error *merge_stacks(struct arena *arena, const struct stack *native,
 		return NULL;
 	}
 	struct error *err = find_activations(arena, native, &loops);
+	if (!err)
+		err = place_activations(arena, native, python, &loops, &placed, &ok);
 	if (err)
 		return err;
+	if (ok) {
+		*how_ret = MERGE_DONE;
+		return merge_matched(arena, native, python, &placed, ret);
+	}
 	size_t entries = count_entries(python, &open);
 	// Innermost ends always meet. At the outer end either walk may have been cut short, which it says;
 	// a chain that was guessed counts for nothing.

@@ -18,6 +18,14 @@ enum merge {
 bool merge_is_eval_loop(const char *name, unsigned version);
 
 /*
+ * The frames that one thread has in two interpreters, in the order in which they called each
+ * other; false in *ok_ret, and nothing done, when their places on the C stack do not tell it.
+ */
+struct error *merge_interpreters(struct arena *arena, const struct stack *one,
+				 const struct stack *other, struct stack *ret, bool *ok_ret)
+	__attribute__((warn_unused_result));
+
+/*
  * Put the Python frames into the native stack, in the place of the eval loops that run them.
  * Frames of CPython's call machinery between two eval loops are left out; everything else stays.
  * Both stacks are innermost first; native frames with `eval_loop` belong to eval loops, and what

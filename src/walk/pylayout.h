@@ -42,13 +42,13 @@
 	F(interp_gc) F(interp_finalizing) F(interp_modules) F(interp_sysdict) F(interp_builtins)   \
 	F(interp_tasks)                                                                            \
 	F(gil_holder) F(gil_locked) F(gil_enabled) F(gc_collecting)                                \
-	F(tstate_next) F(tstate_interp) F(tstate_frame) F(tstate_base_frame) F(tstate_thread_id)   \
-	F(tstate_native_id) F(tstate_dict) F(tstate_exception) F(tstate_exception_type)            \
-	F(tstate_exception_traceback) F(tstate_handled) F(tstate_handled_base)                     \
-	F(tstate_handled_type) F(tstate_handled_value) F(tstate_handled_traceback)                 \
-	F(tstate_loop) F(tstate_task) F(tstate_tasks)                                              \
+	F(tstate_next) F(tstate_interp) F(tstate_frame) F(tstate_cframe) F(tstate_base_frame)      \
+	F(tstate_thread_id) F(tstate_native_id) F(tstate_dict) F(tstate_exception)                 \
+	F(tstate_exception_type) F(tstate_exception_traceback) F(tstate_handled)                   \
+	F(tstate_handled_base) F(tstate_handled_type) F(tstate_handled_value)                      \
+	F(tstate_handled_traceback) F(tstate_loop) F(tstate_task) F(tstate_tasks)                  \
 	F(handled_type) F(handled_value) F(handled_traceback) F(handled_previous)                  \
-	F(cframe_frame)                                                                            \
+	F(cframe_frame) F(cframe_previous)                                                         \
 	F(frame_back) F(frame_code) F(frame_position) F(frame_owner) F(frame_entry)                \
 	F(frame_trace) F(frame_lineno) F(frame_tlbc) F(frame_function) F(frame_globals)            \
 	F(frame_builtins) F(frame_locals) F(frame_object) F(frame_fast) F(frame_stack)             \

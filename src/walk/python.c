@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "../cleanup.h"
+#include "pyentry.h"
 #include "pyframe.h"
 #include "pywalk.h"
 #include "seen.h"
@@ -95,8 +96,12 @@ static struct error *walk_frame(struct walk *w, taddr at, struct py_thread *thre
 		return err;
 	if (frame.shim) {
 		// C entered the eval loop here: the frame just inside of it is the first of that.
-		if (thread->frames.n)
-			thread->frames.v[thread->frames.n - 1].entry = true;
+		if (thread->frames.n) {
+			struct py_frame *inside = &thread->frames.v[thread->frames.n - 1];
+
+			inside->on_c_stack = inside->entry ? inside->on_c_stack : at;
+			inside->entry = true;
+		}
 		*ret = frame.back;
 		return NULL;
 	}
@@ -396,6 +401,8 @@ static struct error *walk_interpreters(struct walk *w)
 	err = py_frames_gap(&w->f, "Python interpreters", err);
 	if (!err)
 		err = walk_stacks(w);
+	for (size_t i = 0; !err && i < w->state->threads.n; i++)
+		py_entries_place(w->mem, w->py, &w->state->threads.v[i]);
 	// The holder is checked against all threads, so the GIL comes last.
 	for (int i = 0; !err && i < n; i++) {
 		err = py_frames_gap(&w->f, "holder of the GIL", walk_gil(w, list[i]));

@@ -29,7 +29,12 @@ struct py_frame {
 	 * before 3.11 every frame is one.
 	 */
 	bool entry;
-	taddr address; /* of the interpreter frame, to tie it to a native one */
+	/*
+	 * Where `entry`: an address on the C stack within the frame of that eval loop, which keeps
+	 * something of its own there that the interpreter points to (3.10 on); 0: unknown.
+	 */
+	taddr on_c_stack;
+	taddr address; /* of the interpreter's frame */
 };
 
 struct py_thread {

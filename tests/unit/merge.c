@@ -21,7 +21,8 @@ static struct module other = { .path = (char *)"/usr/lib/ext.so" };
 /*
  * Stacks are written as words, innermost first. Native: "E" is an eval loop, "(f" is inlined into
  * what follows, "x:f" is a function of another module, "!f" a signal's trampoline. Python: "f^" is
- * where the eval loop was entered.
+ * where the eval loop was entered. "@N" says where on the C stack: the stack pointer in the
+ * caller, or a place in the eval loop's part, both hexadecimal.
  */
 static struct stack parse(struct arena *arena, const char *words, enum frame_kind kind)
 {
@@ -35,6 +36,12 @@ static struct stack parse(struct arena *arena, const char *words, enum frame_kin
 
 		assert_non_null(frame);
 		*frame = (struct frame){ .kind = kind, .module = &python, .found_by = FOUND_CFI };
+		char *place = strchr(w, '@');
+		if (place) {
+			frame->stack = strtoull(place + 1, NULL, 16);
+			*place = '\0';
+			len = (size_t)(place - w);
+		}
 		if (*w == '(') {
 			frame->inlined = true;
 			w++;
@@ -97,6 +104,31 @@ static const struct {
 	{ "f E", "a^ b^", "f py:a py:b", MERGE_DONE, true, false },
 	{ "f E E main", "a^", "f py:a E main", MERGE_DONE, false, true },
 	{ "f E E main", "a^ b", "f py:a py:b main", MERGE_DONE, false, true },
+	// Placed by the C stack: no symbols are needed, and loops may be too many.
+	{ "f@10 ?@20 g@30 ?@40 main@50", "a^@18 b c^@30", "f py:a g py:b py:c main", MERGE_DONE, false,
+	  false },
+	{ "E@20 f@30 E@40 main@50", "a^@38", "E f py:a main", MERGE_DONE, false, false },
+	{ "f@10 E@20 E@30 main@40", "a^@20", "f E py:a main", MERGE_DONE, false, false },
+	{ "f@10 E@20 E@30 main@40", "a^@10", "f py:a E main", MERGE_DONE, false, false },
+	{ "f@10 (g@20 ?@20 main@30", "a^@10", "f py:a main", MERGE_DONE, false, false },
+	// The tail-calling interpreter: an instruction's function stands just inside of its loop.
+	{ "f@10 _TAIL_CALL_CALL@20 E@30 _TAIL_CALL_CALL@40 E@50 main@60", "a^@28 b^@48",
+	  "f py:a py:b main", MERGE_DONE, false, false },
+	{ "f _TAIL_CALL_CALL E _TAIL_CALL_CALL E main", "a^ b^", "f py:a py:b main", MERGE_DONE, false,
+	  false },
+	// A handler on a stack of its own, above or below.
+	{ "f@9010 !s@9100 ?@20 main@30", "a^@18", "f s ? py:a main", MERGE_DONE, false, false },
+	{ "f@10 !s@18 ?@920 main@930", "a^@918", "f s ? py:a main", MERGE_DONE, false, false },
+	// Where the native stack ends early the rest stands outside of it.
+	{ "f@10 ?@20", "a^@18 b^@38", "f py:a py:b", MERGE_DONE, true, false },
+	// Places that are none of the stack's, in the wrong order, far from any frame: by count.
+	{ "f@10 E@20 main@30", "a^@70", "f py:a main", MERGE_DONE, false, false },
+	{ "f@10 E@20 E@30 main@40", "a^@28 b^@18", "f py:a py:b main", MERGE_DONE, false, false },
+	{ "f@10 ?@20 ?@30 main@40", "a^@28 b^@18", "f ? ? main", MERGE_APART, false, false },
+	{ "f@10 ?@20000 main@30000", "a^@18", "f ? main", MERGE_APART, false, false },
+	// Cut short before the entry of the outermost came: its loop is the next one.
+	{ "f@10 ?@20 E@30 main@40", "a^@18 b", "f py:a py:b main", MERGE_DONE, false, true },
+	{ "f@10 ?@20 ?@30 main@40", "a^@18 b", "f ? ? main", MERGE_APART, false, true },
 	// One of them only.
 	{ "f main", "", "f main", MERGE_NONE, false, false },
 	{ "", "a^ b^", "py:a py:b", MERGE_NONE, false, false },
@@ -141,6 +173,33 @@ static void test_guessed_frames_do_not_excuse_a_mismatch(void **state)
 	arena_deinit(&arena);
 }
 
+static void test_frames_of_two_interpreters_stand_as_they_called(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *one, *two, *both;
+	} pairs[] = {
+		{ "a^@10 b^@20", "c d^@40", "py:a py:b py:c py:d" },
+		{ "a b^@30", "c^@10 d^@50", "py:c py:a py:b py:d" },
+		// Where it is not known where they stand nothing is done.
+		{ "a^@10", "c^", NULL },
+		{ "a^@10", "c", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		struct arena arena = {};
+		struct stack one = parse(&arena, pairs[i].one, FRAME_PYTHON), both;
+		struct stack two = parse(&arena, pairs[i].two, FRAME_PYTHON);
+		bool ok;
+
+		assert_null(merge_interpreters(&arena, &one, &two, &both, &ok));
+		assert_int_equal(ok, pairs[i].both != NULL);
+		if (ok)
+			assert_string_equal(print(&arena, &both), pairs[i].both);
+		arena_deinit(&arena);
+	}
+}
+
 static void test_eval_loop_is_known_by_name(void **state)
 {
 	(void)state;
@@ -159,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_python_frames_stand_where_their_loop_stands),
 		cmocka_unit_test(test_guessed_frames_do_not_excuse_a_mismatch),
+		cmocka_unit_test(test_frames_of_two_interpreters_stand_as_they_called),
 		cmocka_unit_test(test_eval_loop_is_known_by_name),
 	};
 

@@ -442,6 +442,61 @@ static void capture_touches_what_a_later_walk_reads(void **unused)
 	}
 }
 
+// A structure of an eval loop on the C stack, as 3.10 and 3.11 have them.
+static taddr make_cframe(struct fake *f, taddr frame, taddr previous)
+{
+	const union py_offsets *o = &f->py.offsets;
+	taddr ret = room(f, 64);
+
+	if (o->cframe_frame != PY_NONE)
+		put64(f, ret + o->cframe_frame, frame);
+	put64(f, ret + o->cframe_previous, previous);
+	return ret;
+}
+
+static void entries_say_where_on_the_c_stack_they_are(void **unused)
+{
+	(void)unused;
+	FOR_LAYOUTS(py) {
+		_cleanup_(fake_deinit) struct fake f = {};
+		const union py_offsets *o = &f.py.offsets;
+		taddr want[3] = {}, inner = 0;
+
+		fake_make(&f, py);
+		if (py->entry == PY_ENTRY_SHIM) {
+			want[1] = get64(&f, f.frames[1] + o->frame_back);
+			want[2] = get64(&f, f.frames[2] + o->frame_back);
+		} else if (o->tstate_cframe != PY_NONE) {
+			want[2] = make_cframe(&f, f.frames[2], make_cframe(&f, 0, 0));
+			want[1] = make_cframe(&f, f.frames[0], want[2]);
+			inner = want[1];
+			if (py->entry == PY_ENTRY_EVERY)
+				inner = want[0] = make_cframe(&f, 0, want[1]);
+		}
+		// Without one more, and with the loop of a frame that has not yet begun.
+		for (int more = 0; more < (py->entry == PY_ENTRY_EVERY ? 2 : 1); more++) {
+			_cleanup_(py_state_deinit) struct py_state state = {};
+
+			if (more && inner)
+				inner = make_cframe(&f, 0x1234, inner);
+			if (inner)
+				put64(&f, f.threads[0] + o->tstate_cframe, inner);
+			walk(&f, &state);
+			assert_int_equal(state.threads.v[1].frames.n, 3);
+			for (int i = 0; i < 3; i++)
+				assert_int_equal(state.threads.v[1].frames.v[i].on_c_stack, want[i]);
+		}
+		// One that points to itself says nothing, and ends.
+		if (inner && py->entry == PY_ENTRY_EVERY) {
+			_cleanup_(py_state_deinit) struct py_state state = {};
+
+			put64(&f, inner + o->cframe_previous, inner);
+			walk(&f, &state);
+			assert_int_equal(state.threads.v[1].frames.v[0].on_c_stack, 0);
+		}
+	}
+}
+
 // Offsets that no row has: only from what is published can they be known.
 static void published_offsets_are_used(void **unused)
 {
@@ -915,6 +970,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_layout_is_walked),
 		cmocka_unit_test(capture_touches_what_a_later_walk_reads),
+		cmocka_unit_test(entries_say_where_on_the_c_stack_they_are),
 		cmocka_unit_test(published_offsets_are_used),
 		cmocka_unit_test(published_nonsense_falls_back_to_the_row),
 		cmocka_unit_test(without_a_gil_nobody_is_said_to_hold_it),

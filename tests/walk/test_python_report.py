@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `pcatch snapshot` says of the threads of a running interpreter, against what that says."""
+import json
+import subprocess
+
+import pytest
+
+from living import PCATCH, SLOWNESS, Victim, python  # noqa: F401 (a fixture)
+
+# A function that Python calls from C, by what, and the native function between them.
+FROM_C = [
+    ("by_sorted", "<lambda>", "builtin_sorted"),
+    ("sub", "replace", "pattern_subx"),
+    ("by_reduce", "<lambda>", "_reduce"),
+    ("by_map", "<lambda>", "map"),
+    ("by_ctypes", "<lambda>", "ffi_call"),
+    ("by_generator_expression", "<genexpr>", "builtin_sum"),
+]
+
+
+def snapshot(victim, out):
+    done = subprocess.run([PCATCH, "snapshot", "-q", "-o", out, "-f", "json", str(victim.process.pid)],
+                          stderr=subprocess.PIPE, timeout=120 * SLOWNESS)
+    assert done.returncode == 0, done.stderr.decode()
+    [path] = out.glob("*.json")
+    return json.loads(path.read_text())
+
+
+def places(frames):
+    return [(f["function"].split(".")[-1], f["line"]) for f in frames]
+
+
+def test_every_python_frame_stands_where_its_eval_loop_stood(python, tmp_path):
+    with Victim(python, "victim.py", stderr=subprocess.DEVNULL) as victim:
+        truth = json.loads(victim.said)
+        report = snapshot(victim, tmp_path)
+    assert not [gap for gap in report["gaps"] if "Python" in gap["what"]], report["gaps"]
+    told = [[(name.split(".")[-1], line) for name, _, line, _ in frames]
+            for frames in truth["threads"].values()]
+    got = [places(thread["python"]) for thread in report["threads"]]
+    for frames in told:
+        assert frames in got
+    for thread in report["threads"]:
+        merged = thread["stack"]
+        assert [f for f in merged if f["kind"] == "python"] == thread["python"]
+        native = [f for f in merged if f["kind"] == "native"]
+        rest = iter(thread["native"])
+        assert all(frame in rest for frame in native)
+        # Nothing is left of the loops, whose place the frames have.
+        assert not [f for f in native if (f["function"] or "").startswith(
+            "PyEval_EvalFrameEx" if truth["version"] < [3, 6] else "_PyEval_EvalFrameDefault")]
+        names = [f["function"] or "" for f in merged]
+        for caller, callee, between in FROM_C:
+            for at in [i for i, f in enumerate(merged)
+                       if f["kind"] == "python" and f["function"].split(".")[-1] == caller]:
+                inner = max(i for i in range(at) if merged[i]["kind"] == "python")
+                assert names[inner].split(".")[-1] == callee
+                assert inner < at - 1, "nothing between %s and %s" % (callee, caller)
+                # Without symbols it has no name, but stands there.
+                assert any(between in name or not name for name in names[inner + 1 : at]), (
+                    names[inner : at + 1])
+
+
+def test_a_thread_in_two_interpreters_shows_the_frames_of_both(python, tmp_path):
+    with Victim(python, "-c", "import sys; print(sys.version_info[:2]); sys.stdin.read()") as v:
+        version = eval(v.said)
+    if version < (3, 10):
+        pytest.skip("CPython %d.%d does not say where on the C stack they are" % version)
+    with Victim(python, "victim_sub.py", stderr=subprocess.DEVNULL) as victim:
+        report = snapshot(victim, tmp_path)
+    [thread] = [t for t in report["threads"] if t["tid"] != report["process"]["pid"]]
+    want = ["inner", "<module>", "<lambda>", "run", "_bootstrap_inner", "_bootstrap"]
+    assert [name for name, _ in places(thread["python"])] == want
+    assert [f for f in thread["stack"] if f["kind"] == "python"] == thread["python"]
+    assert len(report["python"]["interpreters"]) == 2
