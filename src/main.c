@@ -91,6 +91,7 @@ static struct watch_options watch_options(const struct options *o)
 						.lines = o->lines,
 						.logs = &o->logs },
 				   .children = o->children,
+				   .senders = o->command != COMMAND_SNAPSHOT,
 				   .pidfile = o->pidfile,
 				   .sample = o->sample };
 

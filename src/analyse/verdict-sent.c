@@ -532,12 +532,18 @@ bool judge_unknown_kill(const struct findings *findings, struct opinion *opinion
 	scene_tell_python(findings, opinion, "when it was killed the thread was at");
 	rule_out_for_kill(opinion);
 	suspect(findings, opinion);
-	opinion_gap(
-		opinion, "who sent SIGKILL",
-		"SIGKILL carries no siginfo to a tracer; the kernel's tracepoint "
-		"signal:signal_generate knows the sender, and this version does not listen",
-		"the right CAP_PERFMON (or root) and a version that reads the tracepoint; until "
-		"then auditd with a rule for kill(2), or bpftrace, can name the sender");
+	const struct death *death = &findings->snapshot->death;
+	const char *why = "SIGKILL carries no siginfo to a tracer, and the kernel's records of who sends "
+			  "signals were not to be had";
+	if (death->listened && death->records_lost)
+		why = opinion_text(opinion, "the kernel lost %" PRIu64 " of its records of who sends "
+				   "signals", death->records_lost);
+	else if (death->listened)
+		why = "the kernel's records of who sends signals were listened to, and none was of it";
+	opinion_gap(opinion, "who sent SIGKILL", why,
+		    death->listened ? NULL
+				    : "run pcatch as root or with CAP_PERFMON and CAP_DAC_READ_SEARCH; "
+				      "until then auditd with a rule for kill(2) can name the sender");
 	return true;
 }
 

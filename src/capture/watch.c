@@ -16,6 +16,8 @@
 #include "../live/procfs.h"
 #include "../live/relay.h"
 #include "../live/sampler.h"
+#include "../live/senders.h"
+#include "story.h"
 
 #define SECOND INT64_C(1000000000)
 // Looks are taken soon after a start, when libraries are still being loaded, then ever more rarely.
@@ -60,6 +62,7 @@ struct watch {
 	const struct watch_options *options;
 	struct tracer tracer;
 	struct relay relay;
+	struct senders *senders; // NULL: nobody waits for an end
 	bool spawned;
 	pid_t named; /* the process that the user named */
 	pid_t sid;   /* its session when watching began: what a daemon leaves */
@@ -77,6 +80,11 @@ struct error *watch_create(const struct watch_options *options, struct watch **r
 		return error_nomem();
 	w->options = options;
 	struct error *err = tracer_init(&w->tracer, &options->signals, options->children);
+	if (!err && options->senders) {
+		err = senders_create(options->children, &w->senders);
+		if (err)
+			tracer_deinit(&w->tracer);
+	}
 	if (err) {
 		free(w);
 		return err;
@@ -87,6 +95,8 @@ struct error *watch_create(const struct watch_options *options, struct watch **r
 
 static void watched_destroy(struct watched *d)
 {
+	if (d->watch->senders)
+		senders_forget(d->watch->senders, d->traced->pid);
 	look_deinit(&d->look);
 	for (size_t i = 0; i < d->n_earlier; i++)
 		arena_deinit(&d->earlier[i].arena);
@@ -116,6 +126,7 @@ void watch_destroy(struct watch *w)
 	while (w->tracer.processes)
 		forget(w, w->tracer.processes);
 	tracer_deinit(&w->tracer);
+	senders_destroy(w->senders);
 	relay_deinit(&w->relay);
 	drop(&w->starter);
 	drop(&w->daemon);
@@ -138,6 +149,8 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 		d->next_look = monotonic_now() + FIRST_LOOK;
 		sampler_init(&d->sampler, w->options->sample);
 		traced->data = d;
+		if (w->senders)
+			senders_watch(w->senders, traced->pid);
 	}
 	*ret = traced->data;
 	return NULL;
@@ -226,6 +239,8 @@ struct error *watch_attach(struct watch *w, pid_t pid)
 		return err;
 	w->named = pid;
 	w->sid = getsid(pid);
+	if (w->senders)
+		senders_watch_closely(w->senders, pid);
 	err = watched_for(w, p, &d);
 	if (!err)
 		err = look(d);
@@ -245,6 +260,11 @@ struct error *watch_spawn(struct watch *w, char *const argv[], pid_t *ret)
 	w->named = p->pid;
 	w->sid = getsid(p->pid);
 	w->spawned = true;
+	if (w->senders) {
+		senders_watch_closely(w->senders, p->pid);
+		// What comes to us is passed on; who sent it is who counts.
+		senders_watch(w->senders, getpid());
+	}
 	relay_init(&w->relay, p->pid);
 	*ret = p->pid;
 	return watched_for(w, p, &d);
@@ -259,53 +279,6 @@ void watch_relay(struct watch *w, const siginfo_t *si)
 	if (p)
 		relay_take(&w->relay, d && d->look.taken ? &d->look.snapshot.process : &unknown,
 			   si);
-}
-
-static char *copy_string(struct arena *arena, const char *s, bool *failed)
-{
-	if (!s)
-		return NULL;
-	char *ret = arena_strdup(arena, s);
-	*failed |= !ret;
-	return ret;
-}
-
-static void copy_ref(struct arena *arena, const struct process_ref *from, struct process_ref *to,
-		     bool *failed)
-{
-	*to = (struct process_ref){ .pid = from->pid,
-				    .uid = from->uid,
-				    .comm = copy_string(arena, from->comm, failed),
-				    .exe = copy_string(arena, from->exe, failed) };
-	for (size_t i = 0; !*failed && i < from->cmdline.n; i++) {
-		char **arg = LIST_ADD(arena, &to->cmdline);
-
-		if (arg)
-			*arg = copy_string(arena, from->cmdline.v[i], failed);
-		*failed |= !arg;
-	}
-}
-
-// FROM with all that it points to in ARENA.
-static struct error *copy_sender(struct arena *arena, const struct sender *from, struct sender *to)
-{
-	bool failed = false;
-	struct sender copy = *from;
-
-	copy_ref(arena, &from->process, &copy.process, &failed);
-	copy.user = copy_string(arena, from->user, &failed);
-	copy.ancestors = (process_refs){};
-	for (size_t i = 0; !failed && i < from->ancestors.n; i++) {
-		struct process_ref *ref = LIST_ADD(arena, &copy.ancestors);
-
-		if (ref)
-			copy_ref(arena, &from->ancestors.v[i], ref, &failed);
-		failed |= !ref;
-	}
-	if (failed)
-		return error_nomem();
-	*to = copy;
-	return NULL;
 }
 
 /*
@@ -323,27 +296,29 @@ static struct error *find_sender(struct watched *d, const struct signal_info *in
 		const struct sender *origin = relay_origin(&w->relay, info->signo);
 
 		if (origin)
-			return copy_sender(arena, origin, ret);
+			return sender_copy(arena, origin, ret);
 	}
 	return procfs_sender(process, info, arena, ret);
 }
 
-static bool same_signal(const struct signal_event *e, const struct signal_info *info)
+static bool same_signal(const struct signal_event *e, const struct signal_info *info,
+			int disposition)
 {
 	return e->info.signo == info->signo && e->info.code == info->code &&
+	       (int)e->disposition == disposition &&
 	       e->info.pid == info->pid && e->info.uid == info->uid;
 }
 
 // Remember a signal that did not end the process; it may be the beginning of the story of one that does.
 static struct error *remember(struct watched *d, const struct tracee *tracee,
-			      const struct signal_info *info, bool handled)
+			      const struct signal_info *info, int disposition)
 {
 	int64_t now = realtime_now();
 
 	for (size_t i = d->n_earlier; i-- > 0;) {
 		struct signal_event *e = &d->earlier[i].event;
 
-		if (same_signal(e, info)) {
+		if (same_signal(e, info, disposition)) {
 			e->last = now;
 			e->count++;
 			return NULL;
@@ -361,7 +336,7 @@ static struct error *remember(struct watched *d, const struct tracee *tracee,
 					  .at = now,
 					  .last = now,
 					  .count = 1,
-					  .disposition = handled ? SIGNAL_HANDLED : SIGNAL_DEFAULT } };
+					  .disposition = disposition } };
 	struct error *err = find_sender(d, info, &e->arena, &e->event.sender);
 	if (err) {
 		arena_deinit(&e->arena);
@@ -402,7 +377,7 @@ static struct error *capture_now(struct watched *d, enum capture_reason reason,
 	d->captured_status = status;
 	struct snapshot *snapshot = &d->look.snapshot;
 	if (!err && info && !snapshot->death.first_chance)
-		err = copy_sender(&snapshot->arena, &sender, &snapshot->death.sender);
+		err = sender_copy(&snapshot->arena, &sender, &snapshot->death.sender);
 	else if (!err && snapshot->death.first_chance)
 		err = procfs_sender(&snapshot->process, &snapshot->death.info, &snapshot->arena,
 				    &snapshot->death.sender);
@@ -430,11 +405,14 @@ static struct error *on_signal(struct watched *d, struct tracee *tracee, int sig
 	bool handled = caught & bit;
 	if (!handled && !(ignored & bit) && signal_default_kills(signo))
 		return capture_now(d, CAPTURE_SIGNAL, tracee, &info, signo);
-	if (handled && (signo == SIGABRT || (signal_is_fault(signo) && info.code > 0)))
+	bool kept = handled && (signo == SIGABRT || (signal_is_fault(signo) && info.code > 0));
+	if (kept)
 		// It may be the last of them, or one of ten thousand a second: registers are cheap.
 		tracee_keep_first_chance(tracee, &info);
-	else if (handled)
-		err = remember(d, tracee, &info, true);
+	bool asked = signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP ||
+		     (signo == SIGABRT && info.code == SI_USER);
+	if (handled ? !kept || asked : asked)
+		err = remember(d, tracee, &info, handled ? SIGNAL_HANDLED : SIGNAL_IGNORED);
 	tracer_resume(tracee);
 	return err;
 }
@@ -495,9 +473,36 @@ static struct error *copy_earlier(const struct watched *d, struct snapshot *snap
 		if (!e)
 			return error_nomem();
 		*e = d->earlier[i].event;
-		err = copy_sender(&snapshot->arena, &d->earlier[i].event.sender, &e->sender);
+		err = sender_copy(&snapshot->arena, &d->earlier[i].event.sender, &e->sender);
 	}
 	snapshot->death.earlier_dropped = d->earlier_dropped;
+	return err;
+}
+
+// What the kernel's records say of the signals that D had, and what they could not say.
+static struct error *tell_senders(struct watched *d, struct snapshot *snapshot)
+{
+	struct senders *senders = d->watch->senders;
+	struct death *death = &snapshot->death;
+	struct process *process = &snapshot->process;
+	bool relays = d->watch->spawned && d->traced->pid == d->watch->named;
+	sents sent = {}, passed = {};
+
+	if (!senders)
+		return NULL;
+	struct error *err = senders_collect(senders, d->traced->pid, d->traced->seized, process,
+					    &snapshot->arena, &sent);
+	if (!err && relays)
+		err = senders_collect(senders, getpid(), d->traced->seized, process,
+				      &snapshot->arena, &passed);
+	if (!err)
+		err = story_complete(snapshot, &sent, &passed);
+	const struct gap *gap = senders_gap(senders);
+	death->listened = !gap;
+	death->records_lost = senders_lost(senders);
+	if (!err && gap && death->kind == DEATH_SIGNAL)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, gap->what, gap->remedy, "%s",
+			       gap->why);
 	return err;
 }
 
@@ -549,6 +554,8 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 		err = look_at_pidfile(d, status, snapshot);
 	if (!err)
 		err = copy_earlier(d, snapshot);
+	if (!err)
+		err = tell_senders(d, snapshot);
 	if (!err)
 		err = sampler_copy(&d->sampler, snapshot);
 	if (err) {

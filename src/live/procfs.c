@@ -534,15 +534,18 @@ bool procfs_ref(pid_t pid, struct arena *arena, struct process_ref *ret)
 	struct procfs_status status;
 
 	*ret = (struct process_ref){ .pid = pid, .uid = (uid_t)-1 };
-	if (error_drop(procfs_open(pid, &dir)) || error_drop(procfs_status(pid, &status)))
+	if (error_drop(procfs_open(pid, &dir)))
 		return false;
-	ret->comm = arena_strdup(arena, status.name);
-	ret->uid = status.uid;
-	ret->exe = read_link(dir, "exe", arena);
+	// It may be ending: a zombie has neither of these any more, but still a status.
 	if (error_drop(procfs_read(dir, "cmdline", ARGUMENTS_MAX, arena, &text)) ||
 	    error_drop(split(arena, &text, &ret->cmdline)) ||
 	    error_drop(redact_arguments(arena, ret->cmdline.v, ret->cmdline.n)))
 		ret->cmdline = (strings){};
+	ret->exe = read_link(dir, "exe", arena);
+	if (error_drop(procfs_status(pid, &status)))
+		return false;
+	ret->comm = arena_strdup(arena, status.name);
+	ret->uid = status.uid;
 	return true;
 }
 

@@ -81,12 +81,21 @@ struct error *procfs_children(pid_t pid, struct arena *arena, process_refs *ret)
 	__attribute__((warn_unused_result));
 
 /*
- * Fill sender from siginfo: kind, process, user, ancestors, relation to the snapshot's process, as of now.
- * INFO's pid is in the target's pid namespace (0: outside of it); NS_DEPTH is how many pid
- * namespaces the target is below ours (0: the same), so that the pid can be translated.
+ * Fill sender from siginfo: kind, process, user, ancestors, relation to PROCESS, as of now. INFO's
+ * pid is in the target's pid namespace (0: outside of it) and is translated into ours.
  */
 struct error *procfs_sender(const struct process *process, const struct signal_info *info,
 			    struct arena *arena, struct sender *ret) __attribute__((warn_unused_result));
+
+/*
+ * What follows for a sender from the process that it sent to: their relation, itself or an ancestor
+ * that was known before; and the user's name. Its strings may be those of TARGET.
+ */
+struct error *procfs_sender_finish(const struct process *target, struct arena *arena,
+				   struct sender *sender) __attribute__((warn_unused_result));
+
+/* PID is seen to live outside of TARGET's pid namespace, and of those below it. */
+bool procfs_is_outside(pid_t pid, pid_t target);
 
 /* Open the files of modules, read their build ids, mark the deleted ones, vDSO included. */
 struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const struct mem *mem)

@@ -62,68 +62,84 @@ static pid_t translate(const struct process *target, pid_t pid)
 	return found;
 }
 
-static bool descends_from(pid_t pid, pid_t ancestor)
+bool procfs_is_outside(pid_t pid, pid_t target)
 {
-	struct procfs_status status;
+	char its[64], theirs[64];
+	struct procfs_status status, of_target;
 
-	for (int i = 0; i < 64 && pid > 0; i++) {
-		if (pid == ancestor)
-			return true;
-		if (error_drop(procfs_status(pid, &status)))
-			return false;
-		pid = status.ppid;
-	}
-	return false;
+	if (error_drop(procfs_status(pid, &status)) || error_drop(procfs_status(target, &of_target)))
+		return false;
+	if (status.n_ns_pids != of_target.n_ns_pids)
+		return status.n_ns_pids < of_target.n_ns_pids;
+	return namespace_of(pid, its, sizeof(its)) && namespace_of(target, theirs, sizeof(theirs)) &&
+	       strcmp(its, theirs) != 0;
 }
 
-static enum sender_relation relation(const struct process *target, pid_t sender)
+// Among ANCESTORS, parent first: at which place, -1 for none.
+static int place_among(const process_refs *ancestors, pid_t pid)
 {
-	struct procfs_status status;
+	for (size_t i = 0; i < ancestors->n; i++)
+		if (ancestors->v[i].pid == pid)
+			return (int)i;
+	return -1;
+}
 
-	if (sender == target->pid)
+static enum sender_relation relation(const struct process *target, const struct sender *sender)
+{
+	pid_t pid = sender->process.pid;
+	int place = place_among(&target->ancestors, pid);
+
+	if (pid == target->pid)
 		return RELATION_SELF;
-	if (error_drop(procfs_status(target->pid, &status)))
-		return RELATION_UNKNOWN;
-	if (sender == status.ppid)
+	if (pid == target->ppid || place == 0)
 		return RELATION_PARENT;
-	if (descends_from(target->pid, sender))
+	if (place > 0)
 		return RELATION_ANCESTOR;
-	pid_t parent = status.ppid;
-	if (error_drop(procfs_status(sender, &status)))
+	if (!sender->ancestors.n)
 		return RELATION_UNKNOWN;
-	if (status.ppid == target->pid || descends_from(sender, target->pid))
+	if (place_among(&sender->ancestors, target->pid) >= 0)
 		return RELATION_CHILD;
-	return status.ppid == parent ? RELATION_SIBLING : RELATION_OTHER;
+	return target->ppid && sender->ancestors.v[0].pid == target->ppid ? RELATION_SIBLING
+									  : RELATION_OTHER;
+}
+
+struct error *procfs_sender_finish(const struct process *target, struct arena *arena,
+				   struct sender *sender)
+{
+	pid_t pid = sender->process.pid;
+	int place = place_among(&target->ancestors, pid);
+
+	if (!pid)
+		return NULL;
+	// Who was an ancestor when it was looked at last is known even when it is gone.
+	if (place >= 0 && !sender->process.cmdline.n)
+		sender->process = target->ancestors.v[place];
+	if (pid == target->pid && sender->kind == SENDER_PROCESS)
+		sender->kind = SENDER_SELF;
+	sender->relation = relation(target, sender);
+	const struct passwd *pw =
+		sender->process.uid == (uid_t)-1 ? NULL : getpwuid(sender->process.uid);
+	if (pw && !sender->user) {
+		sender->user = arena_strdup(arena, pw->pw_name);
+		if (!sender->user)
+			return error_nomem();
+	}
+	return NULL;
 }
 
 // As far as it is still there; a zombie keeps its name.
 static struct error *describe(const struct process *target, pid_t pid, struct arena *arena,
 			      struct sender *sender)
 {
-	struct passwd *pw;
 	uid_t uid = sender->process.uid;
 	struct error *err = NULL;
 
 	sender->gone = !procfs_ref(pid, arena, &sender->process);
-	sender->relation = relation(target, pid);
 	if (!sender->gone)
 		err = procfs_ancestors(pid, arena, &sender->ancestors);
 	else
 		sender->process = (struct process_ref){ .pid = pid, .uid = uid };
-	// Who was parent when it died is known even when it is gone.
-	for (size_t i = 0; sender->gone && i < target->ancestors.n; i++) {
-		if (target->ancestors.v[i].pid != pid)
-			continue;
-		sender->process = target->ancestors.v[i];
-		sender->relation = i ? RELATION_ANCESTOR : RELATION_PARENT;
-	}
-	pw = err || uid == (uid_t)-1 ? NULL : getpwuid(uid);
-	if (pw) {
-		sender->user = arena_strdup(arena, pw->pw_name);
-		if (!sender->user)
-			err = error_nomem();
-	}
-	return err;
+	return err ? err : procfs_sender_finish(target, arena, sender);
 }
 
 struct error *procfs_sender(const struct process *process, const struct signal_info *info,

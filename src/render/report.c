@@ -461,6 +461,7 @@ static void print_event(struct page *page, const struct signal_event *event, int
 		[SIGNAL_DEFAULT] = "default action",
 		[SIGNAL_IGNORED] = "ignored",
 		[SIGNAL_HANDLED] = "handled",
+		[SIGNAL_UNTAKEN] = "blocked, never taken",
 	};
 	struct arena *arena = &page->arena;
 	int64_t before = words_elapsed(event->at, death);

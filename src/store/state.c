@@ -72,7 +72,7 @@ static const char *const sender_kinds[] = { "unknown", "self", "process", "kerne
 static const char *const relations[] = { "unknown", "self",	"parent", "child",
 					 "sibling", "ancestor", "other",  NULL };
 static const char *const sources[] = { "none", "siginfo", "tracepoint", "audit", "inferred", NULL };
-static const char *const dispositions[] = { "default", "ignored", "handled", NULL };
+static const char *const dispositions[] = { "default", "ignored", "handled", "untaken", NULL };
 static const char *const roles[] = { "main", "child", NULL };
 static const char *const pidfile_states[] = { "none", "removed", "stale", "replaced", "missing",
 					      NULL };
@@ -245,6 +245,8 @@ static const struct field death_record_fields[] = {
 	F(struct death, core_dumped),
 	LIST_OF(struct death, earlier, signal_event_record),
 	F(struct death, earlier_dropped),
+	F(struct death, listened),
+	F(struct death, records_lost),
 	{},
 };
 RECORD_TYPE(death_record, struct death);

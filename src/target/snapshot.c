@@ -572,6 +572,52 @@ struct error *gaps_take(struct arena *arena, gaps *list, const char *what, const
 	return failed;
 }
 
+static char *copy_string(struct arena *arena, const char *s, bool *failed)
+{
+	if (!s)
+		return NULL;
+	char *ret = arena_strdup(arena, s);
+	*failed |= !ret;
+	return ret;
+}
+
+static void copy_ref(struct arena *arena, const struct process_ref *from, struct process_ref *to,
+		     bool *failed)
+{
+	*to = (struct process_ref){ .pid = from->pid,
+				    .uid = from->uid,
+				    .comm = copy_string(arena, from->comm, failed),
+				    .exe = copy_string(arena, from->exe, failed) };
+	for (size_t i = 0; !*failed && i < from->cmdline.n; i++) {
+		char **arg = LIST_ADD(arena, &to->cmdline);
+
+		if (arg)
+			*arg = copy_string(arena, from->cmdline.v[i], failed);
+		*failed |= !arg;
+	}
+}
+
+struct error *sender_copy(struct arena *arena, const struct sender *from, struct sender *to)
+{
+	bool failed = false;
+	struct sender copy = *from;
+
+	copy_ref(arena, &from->process, &copy.process, &failed);
+	copy.user = copy_string(arena, from->user, &failed);
+	copy.ancestors = (process_refs){};
+	for (size_t i = 0; !failed && i < from->ancestors.n; i++) {
+		struct process_ref *ref = LIST_ADD(arena, &copy.ancestors);
+
+		if (ref)
+			copy_ref(arena, &from->ancestors.v[i], ref, &failed);
+		failed |= !ref;
+	}
+	if (failed)
+		return error_nomem();
+	*to = copy;
+	return NULL;
+}
+
 const char *path_basename(const char *path)
 {
 	const char *slash = strrchr(path, '/');

@@ -100,7 +100,12 @@ struct signal_event {
 	int64_t at;	/* time of the first, and ... */
 	int64_t last;	/* ... of the last of `count` */
 	uint64_t count;
-	enum { SIGNAL_DEFAULT, SIGNAL_IGNORED, SIGNAL_HANDLED } disposition; /* as it was then */
+	enum {
+		SIGNAL_DEFAULT,
+		SIGNAL_IGNORED,
+		SIGNAL_HANDLED,
+		SIGNAL_UNTAKEN, /* was sent, but never came: blocked, or read from a signalfd */
+	} disposition; /* as it was then */
 	struct sender sender;
 };
 
@@ -216,6 +221,9 @@ struct death {
 	int core_dumped;	   /* 0, 1, -1 unknown */
 	LIST(struct signal_event) earlier; /* oldest first */
 	uint64_t earlier_dropped;  /* how many more there were */
+	/* The kernel's records of who sends signals were listened to, so many of which were lost. */
+	bool listened;
+	uint64_t records_lost;
 };
 
 /* Where the interpreter keeps its state, found while the target lived. */
@@ -298,6 +306,10 @@ struct error *snapshot_settle_memory(struct snapshot *snapshot) __attribute__((w
  * closed; fds of modules are -1, build ids empty. A line that makes no sense is a gap.
  */
 struct error *snapshot_parse_maps(struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+/* FROM with everything that it points to copied into ARENA. */
+struct error *sender_copy(struct arena *arena, const struct sender *from, struct sender *to)
+	__attribute__((warn_unused_result));
 
 /* Note that WHAT is missing, because WHY. REMEDY may be NULL. The texts are copied. */
 struct error *gaps_add(struct arena *arena, gaps *list, const char *what, const char *remedy,
