@@ -16,6 +16,7 @@
 #include "../live/errand.h"
 #include "../live/procfs.h"
 #include "../live/procmem.h"
+#include "../target/redact.h"
 #include "../target/linkmap.h"
 #include "../walk/messages.h"
 #include "../walk/python.h"
@@ -717,5 +718,8 @@ struct error *capture_take(struct look *look, struct tracer *tracer, struct trac
 		err = snapshot_settle_memory(snapshot);
 	if (!err)
 		err = procfs_finish(snapshot);
+	for (size_t i = 0; !err && capture->options->redact && i < snapshot->logs.n; i++)
+		err = redact_lines(&snapshot->arena, snapshot->logs.v[i].lines.v,
+				   &snapshot->logs.v[i].lines.n);
 	return err;
 }

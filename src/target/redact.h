@@ -46,6 +46,10 @@ struct error *redact_value(struct arena *arena, const char *name, const char *va
 struct error *redact_assignment(struct arena *arena, const char *text, char **ret)
 	__attribute__((warn_unused_result));
 
+/* The lines of a log in place, by their shapes; of a PEM block that goes over several, one stays. */
+struct error *redact_lines(struct arena *arena, char **lines, size_t *n)
+	__attribute__((warn_unused_result));
+
 /* The arguments of a command, in place; what is replaced lies in ARENA. */
 struct error *redact_arguments(struct arena *arena, char **args, size_t n)
 	__attribute__((warn_unused_result));

@@ -176,6 +176,16 @@ def test_hints_of_a_rotated_log_that_workers_share(pcatch, any_python, tmp_path)
     assert "\n  : 2026-11-26 08:00:03" in report.text and "\n  > 2026-11-26 08:00:35" in report.text
 
 
+@pytest.mark.parametrize("options, shown", [([], "[redacted]"), (["--no-redact"], "hunter2")])
+def test_secrets_in_log_lines_are_redacted(pcatch, victim, tmp_path, options, shown):
+    log = tmp_path / "app.log"
+    log.write_text("using postgres://app:hunter2@db/app\n")
+    report = pcatch.catch(victim("null-deref"), options=["--log", str(log), *options])
+    (kept,) = [entry for entry in report.json["logs"] if entry["path"] == str(log)]
+    assert kept["lines"] == ["using postgres://app:%s@db/app" % shown]
+    assert ("hunter2" in report.text) == (shown == "hunter2")
+
+
 def test_log_s_last_lines_are_kept(pcatch, victim, tmp_path):
     log = tmp_path / "app.log"
     log.write_text("".join("line %d\n" % n for n in range(100)))

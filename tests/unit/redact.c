@@ -143,6 +143,41 @@ static void test_command_lines(void **state)
 	}
 }
 
+static void test_log_lines(void **state)
+{
+	static const char *const in[] = {
+		"GET /?token=abc 200",
+		"connecting to postgres://app:hunter2@db:5432/app",
+		"-----BEGIN RSA PRIVATE KEY-----",
+		"Proc-Type: 4,ENCRYPTED",
+		"MIIabc",
+		"-----END RSA PRIVATE KEY-----",
+		"Traceback (most recent call last):",
+		"key is -----BEGIN EC PRIVATE KEY-----",
+		"MHcCAQEE",
+		"a worker ended",
+	};
+	static const char *const out[] = {
+		"GET /?token=[redacted] 200",
+		"connecting to postgres://app:[redacted]@db:5432/app",
+		"[redacted]",
+		"Traceback (most recent call last):",
+		"key is [redacted]",
+		"a worker ended",
+	};
+	_cleanup_(arena_deinit) struct arena arena = {};
+	char *lines[ARRAY_SIZE(in)];
+	size_t n = ARRAY_SIZE(in);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		lines[i] = (char *)in[i];
+	assert_null(redact_lines(&arena, lines, &n));
+	assert_int_equal(n, ARRAY_SIZE(out));
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(lines[i], out[i]);
+}
+
 // Nobody's environment may hold a process up: each of these is as long as the kernel allows.
 static void test_long_texts_take_no_time(void **state)
 {
@@ -177,6 +212,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_command_lines),
+		cmocka_unit_test(test_log_lines),
 		cmocka_unit_test(test_long_texts_take_no_time),
 	};
 
