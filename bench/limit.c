@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = tracer_seize(&tracer, pid, &process);
 	if (!err)
-		err = look_take(&look, process, true);
+		err = look_take(&look, process, true, NULL);
 	if (err)
 		die(err);
 	struct procmem_range *ranges = calloc(process->n_tracees + 64, sizeof(*ranges));

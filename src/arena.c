@@ -73,6 +73,17 @@ void *arena_alloc(struct arena *arena, size_t size)
 	return ret;
 }
 
+void arena_adopt(struct arena *arena, struct arena *from)
+{
+	struct arena_block **end = &arena->blocks;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = from->blocks;
+	arena->kept |= from->kept;
+	*from = (struct arena){};
+}
+
 void *arena_memdup(struct arena *arena, const void *data, size_t len)
 {
 	void *ret = arena_alloc(arena, len ? len : 1);

@@ -28,6 +28,9 @@ void *arena_memdup(struct arena *arena, const void *data, size_t len)
 	__attribute__((warn_unused_result));
 char *arena_strdup(struct arena *arena, const char *s) __attribute__((warn_unused_result));
 
+/* What FROM holds belongs to ARENA from now on; FROM is left empty. */
+void arena_adopt(struct arena *arena, struct arena *from);
+
 /* LEN bytes with a NUL put behind them. */
 char *arena_strndup(struct arena *arena, const char *s, size_t len)
 	__attribute__((warn_unused_result));

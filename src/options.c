@@ -50,6 +50,7 @@ static const char help[] =
 	"                      else ~/.local/state/pcatch]\n"
 	"  -f, --format LIST   text, json, html, core; the dump is always written [text]\n"
 	"      --children      watch and report what it starts, too\n"
+	"      --no-breakpoint  do not stop Python as it begins to end\n"
 	"      --pidfile FILE  take the pid from FILE, and say what became of it\n"
 	"      --log FILE      show the last lines of FILE, too; may be repeated\n"
 	"                      (files behind fd 1 and 2 are found without it)\n"
@@ -66,7 +67,7 @@ static const char help[] =
 	"started; attach is 0 when the end was caught and the report written, 1 when\n"
 	"not; 2 for a wrong command line. The manual is pcatch(1).\n";
 
-enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_REDACT,
+enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
@@ -83,6 +84,7 @@ static const struct option long_options[] = {
 	{ "lines", required_argument, NULL, OPT_LINES },
 	{ "locals", no_argument, NULL, OPT_LOCALS },
 	{ "sample", required_argument, NULL, OPT_SAMPLE },
+	{ "no-breakpoint", no_argument, NULL, OPT_NO_BREAKPOINT },
 	{ "no-redact", no_argument, NULL, OPT_NO_REDACT },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -108,6 +110,7 @@ static unsigned commands_of(int option)
 {
 	switch (option) {
 	case OPT_CHILDREN:
+	case OPT_NO_BREAKPOINT:
 	case OPT_SAMPLE:
 		return RUN | ATTACH;
 	case OPT_PIDFILE:
@@ -215,6 +218,9 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 		return NULL;
 	case OPT_SAMPLE:
 		return parse_sample(arg, &o->sample);
+	case OPT_NO_BREAKPOINT:
+		o->no_breakpoint = true;
+		return NULL;
 	default:
 		o->no_redact = true;
 		return NULL;

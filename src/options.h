@@ -20,7 +20,7 @@ struct options {
 	const char *other;   /* diff: the second file */
 	const char *output;  /* NULL: the default folder */
 	unsigned formats;    /* enum format */
-	bool children, locals, no_redact, quiet, verbose;
+	bool children, locals, no_breakpoint, no_redact, quiet, verbose;
 	strings logs;
 	int lines;
 	double sample;

@@ -9,7 +9,7 @@
 
 // How a thread of a Python process came to call exit_group, from its native frames.
 enum way_out {
-	WAY_NORMAL,   /* no Python frames were left: the interpreter had been torn down */
+	WAY_NORMAL,   /* the interpreter was taken down, or had been: no Python frames were left */
 	WAY_UNKNOWN,  /* they were, and what lies inside of them has no names */
 	WAY_OS_EXIT,  /* _exit() */
 	WAY_C_EXIT,   /* exit() or quick_exit(), called from C */
@@ -43,6 +43,8 @@ static enum way_out way_out(const struct findings *findings)
 	const struct thread_findings *thread = findings->dying;
 	bool raw = false;
 
+	if (findings->snapshot->time.finalization)
+		return WAY_NORMAL;
 	if (scene_native_named(findings, watchdog_functions))
 		return WAY_WATCHDOG;
 	if (!thread || !thread->python.frames.n)

@@ -340,6 +340,12 @@ static struct error *want_range(struct taking *t, ranges *batch, taddr inside, t
 	return range->to ? NULL : error_nomem();
 }
 
+// What is captured is not the end itself.
+static bool lives_on(const struct capture *capture)
+{
+	return capture->reason == CAPTURE_ON_DEMAND || capture->reason == CAPTURE_FINALIZING;
+}
+
 // What registers and the top of the dying thread's stack point to, and the code around the pcs.
 static struct error *take_surroundings(struct taking *t)
 {
@@ -364,7 +370,7 @@ static struct error *take_surroundings(struct taking *t)
 	}
 	const struct regs *first = snapshot->threads.n ? &snapshot->threads.v[0].regs : NULL;
 	// Nobody died of a snapshot: what the first thread's stack points to explains nothing.
-	if (!err && first && first->arch && t->capture->reason != CAPTURE_ON_DEMAND) {
+	if (!err && first && first->arch && !lives_on(t->capture)) {
 		uint64_t words[POINTER_WORDS];
 		size_t n = mem_read_some(&t->live.mem, regs_sp(first), words, sizeof(words)) /
 			   sizeof(words[0]);
@@ -505,6 +511,9 @@ static struct error *take_held(struct taking *t)
 		dying_first(snapshot);
 		if (snapshot->threads.n && snapshot->threads.v[0].tid == snapshot->death.tid)
 			err = take_first_chance(t, &snapshot->threads.v[0]);
+	} else if (c->reason == CAPTURE_FINALIZING) {
+		snapshot->death.tid = c->tracee->tid;
+		dying_first(snapshot);
 	} else if (c->reason == CAPTURE_SIGNAL && snapshot->threads.n) {
 		snapshot->death.tid = c->tracee->tid;
 		snapshot->death.info = c->info;
@@ -521,7 +530,7 @@ static struct error *take_held(struct taking *t)
 		err = take_link_map(t);
 	if (!err && c->info.signo == SIGABRT && t->look->taken)
 		err = messages_touch(&t->look->images, &t->recorder.mem);
-	if (!err && c->reason != CAPTURE_ON_DEMAND)
+	if (!err && !lives_on(c))
 		err = take_proc(t);
 	return err;
 }
@@ -573,7 +582,7 @@ static void run_before(void *arg)
 	struct taking *t = arg;
 
 	// While the other threads still run: what may take long, and rarely changes.
-	if (t->capture->reason == CAPTURE_ON_DEMAND)
+	if (lives_on(t->capture))
 		t->err = names_before(t);
 	if (!t->err)
 		t->err = look_update(t->look, t->process);

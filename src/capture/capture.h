@@ -28,9 +28,11 @@ struct look {
 
 /*
  * Look at PROCESS, or look again: a no-op when the same modules are mapped as before. What is
- * not readable becomes a gap in the snapshot. ERROR_GONE when the process has ended.
+ * not readable becomes a gap in the snapshot. ERROR_GONE when the process has ended. KNOWN (may be
+ * NULL) is where the interpreter was found before and need not be searched for.
  */
-struct error *look_take(struct look *look, const struct traced *process, bool redact)
+struct error *look_take(struct look *look, const struct traced *process, bool redact,
+			const struct python_hint *known)
 	__attribute__((warn_unused_result));
 void look_deinit(struct look *look);
 
@@ -45,18 +47,19 @@ struct error *look_repair(struct look *look) __attribute__((warn_unused_result))
 enum capture_reason {
 	CAPTURE_SIGNAL,	  /* `tracee` is about to take a signal that ends the process */
 	CAPTURE_EXIT,	  /* the process is ending; its threads come to their exit stops */
+	CAPTURE_FINALIZING, /* `tracee` is about to take the Python interpreter down */
 	CAPTURE_ON_DEMAND, /* it lives on */
 };
 
 struct capture {
 	enum capture_reason reason;
-	struct tracee *tracee; /* SIGNAL: at its stop; EXIT: the first to come; ON_DEMAND: NULL */
+	struct tracee *tracee; /* SIGNAL, FINALIZING: at its stop; EXIT: the first to come; ON_DEMAND: NULL */
 	struct signal_info info;
 	const struct capture_options *options;
 };
 
 /*
- * Hold PROCESS, copy what a report needs into LOOK's snapshot, let it go again, and finish what
+ * Hold PROCESS (which at FINALIZING runs on: its end is yet to come), copy what a report needs into LOOK's snapshot, let it go again, and finish what
  * needs no holding. Sets death.tid, death.info, death.first_chance, death.sender and the times;
  * what ended the process is told by its wait status later. Never fails because of the target:
  * that is gaps.

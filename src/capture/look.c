@@ -78,7 +78,21 @@ static struct error *look_fresh(struct look *look, struct look *old,
 	return err;
 }
 
-struct error *look_take(struct look *look, const struct traced *process, bool redact)
+static struct error *copy_hint(struct arena *arena, const struct python_hint *from,
+			       struct python_hint *to)
+{
+	struct python_hint copy = *from;
+
+	copy.found_by = from->found_by ? arena_strdup(arena, from->found_by) : NULL;
+	copy.module = from->module ? arena_strdup(arena, from->module) : NULL;
+	if ((from->found_by && !copy.found_by) || (from->module && !copy.module))
+		return error_nomem();
+	*to = copy;
+	return NULL;
+}
+
+struct error *look_take(struct look *look, const struct traced *process, bool redact,
+			const struct python_hint *known)
 {
 	struct look *fresh = calloc(1, sizeof(*fresh));
 
@@ -103,6 +117,8 @@ struct error *look_take(struct look *look, const struct traced *process, bool re
 		return err;
 	}
 	look->taken = true;
+	if (known && known->found)
+		return copy_hint(&look->snapshot.arena, known, &look->snapshot.python);
 	return find_python(look, process);
 }
 

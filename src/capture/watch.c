@@ -17,6 +17,7 @@
 #include "../live/relay.h"
 #include "../live/sampler.h"
 #include "../live/senders.h"
+#include "ending.h"
 #include "story.h"
 
 #define SECOND INT64_C(1000000000)
@@ -39,6 +40,7 @@ struct watched {
 	struct watch *watch;
 	struct traced *traced;
 	struct look look;
+	struct ending ending;
 	enum role role;
 	bool captured;
 	int captured_status; /* a wait status: what the capture was made for */
@@ -98,6 +100,7 @@ static void watched_destroy(struct watched *d)
 	if (d->watch->senders)
 		senders_forget(d->watch->senders, d->traced->pid);
 	look_deinit(&d->look);
+	ending_deinit(&d->ending);
 	for (size_t i = 0; i < d->n_earlier; i++)
 		arena_deinit(&d->earlier[i].arena);
 	free(d);
@@ -160,12 +163,17 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 static struct error *look(struct watched *d)
 {
 	int64_t limit, usage;
-	struct error *err = look_take(&d->look, d->traced, d->watch->options->capture.redact);
+	struct error *err = look_take(&d->look, d->traced, d->watch->options->capture.redact,
+				      d->ending.scene ? &d->ending.scene->python : NULL);
 
 	if (err && err->kind == ERROR_GONE) {
 		error_free(err);
 		return NULL;
 	}
+	if (!err)
+		err = d->watch->options->breakpoint
+			      ? ending_arm(&d->ending, d->traced, &d->look)
+			      : ending_unwanted(&d->ending);
 	if (!err && d->look.taken) {
 		procfs_cgroup_memory(&d->look.snapshot.process, &limit, &usage, &d->oom_kills);
 		d->sid = getsid(d->traced->pid);
@@ -183,6 +191,8 @@ static struct error *look_when_due(struct watch *w, int64_t *next)
 		struct error *err = watched_for(w, p, &d);
 
 		if (!err && d->next_look <= now && !d->captured) {
+			if (!d->exiting)
+				ending_passed(&d->ending, p);
 			err = look(d);
 			d->look_step = d->look_step * 2 < LOOK_MAX ? d->look_step * 2 : LOOK_MAX;
 			d->next_look = now + d->look_step;
@@ -372,6 +382,7 @@ static struct error *capture_now(struct watched *d, enum capture_reason reason,
 		tracer_resume(tracee);
 		return err;
 	}
+	ending_foreseen(&d->ending, d->traced);
 	err = capture_take(&d->look, &w->tracer, d->traced, &capture);
 	d->captured = !err;
 	d->captured_status = status;
@@ -431,6 +442,38 @@ static struct error *on_exiting(struct watched *d, struct tracee *tracee, int st
 		return NULL;
 	}
 	return capture_now(d, CAPTURE_EXIT, tracee, NULL, status);
+}
+
+// Python is about to take itself down. Whether that ends the process remains to be seen.
+static struct error *on_breakpoint(struct watched *d, struct tracee *tracee,
+				   struct breakpoint *breakpoint)
+{
+	struct capture capture = { .reason = CAPTURE_FINALIZING,
+				   .tracee = tracee,
+				   .options = &d->watch->options->capture };
+	bool finalizing;
+	struct error *err = ending_reached(&d->ending, d->traced, breakpoint, &finalizing);
+
+	if (err || !finalizing || d->captured) {
+		tracer_resume(tracee);
+		return err;
+	}
+	// A look from before the interpreter was made does not know of it.
+	if (!d->look.snapshot.python.found)
+		look_deinit(&d->look);
+	if (!d->look.taken)
+		err = look(d);
+	if (err || !d->look.taken) {
+		tracer_resume(tracee);
+		return err;
+	}
+	err = capture_take(&d->look, &d->watch->tracer, d->traced, &capture);
+	if (!err)
+		err = ending_keep(&d->ending, &d->look);
+	// The death needs one of its own: while the process takes itself down there is time for it.
+	d->look_step = FIRST_LOOK;
+	d->next_look = monotonic_now();
+	return err;
 }
 
 // What became of the pidfile by the time the process had gone.
@@ -552,6 +595,8 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 		snapshot->process.memory_limit = limit;
 	if (!err && w->options->pidfile && d->role == ROLE_MAIN)
 		err = look_at_pidfile(d, status, snapshot);
+	if (!err)
+		err = ending_settle(&d->ending, d->traced, snapshot);
 	if (!err)
 		err = copy_earlier(d, snapshot);
 	if (!err)
@@ -676,12 +721,17 @@ static struct error *on_event(struct watch *w, const struct event *event)
 		return NULL;
 	case EVENT_SIGNAL:
 		return on_signal(d, event->tracee, event->signo);
+	case EVENT_BREAKPOINT:
+		return on_breakpoint(d, event->tracee, event->breakpoint);
 	case EVENT_EXITING:
 		return on_exiting(d, event->tracee, event->status);
 	case EVENT_EXEC:
 		d->exiting = false;
 		// Another program: nothing that was known of the old one holds.
 		look_deinit(&d->look);
+		ending_deinit(&d->ending);
+		if (w->options->breakpoint)
+			err = ending_new_program(&d->ending, d->traced);
 		d->captured = false;
 		d->look_step = FIRST_LOOK;
 		d->next_look = monotonic_now() + FIRST_LOOK;
@@ -689,7 +739,7 @@ static struct error *on_event(struct watch *w, const struct event *event)
 		tracer_resume(event->tracee);
 		if (w->spawned && event->process->pid == w->named)
 			tell(w, (struct watch_news){ .kind = WATCH_STARTED });
-		return NULL;
+		return err;
 	case EVENT_GROUP_STOP:
 		if (event->process->pid == w->named)
 			tell(w, (struct watch_news){ .kind = WATCH_STOPPED,

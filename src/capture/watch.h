@@ -13,6 +13,7 @@ struct watch_options {
 	struct capture_options capture;
 	bool children;	     /* follow what the process starts */
 	bool senders;	     /* listen to who sends signals */
+	bool breakpoint;     /* stop Python as it begins to take itself down */
 	const char *pidfile; /* NULL: none */
 	double sample;	     /* seconds between two looks at the process, 0: no samples */
 	sigset_t signals;    /* our own, to be told of by WATCH_OWN_SIGNAL */

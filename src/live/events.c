@@ -110,6 +110,7 @@ static void dropped_by_exec(struct tracer *tracer, struct tracee *t)
 	}
 	free(t->first_chance);
 	t->first_chance = NULL;
+	traced_clear_breakpoints(p);
 	int dir;
 	if (!error_drop(procfs_open(p->pid, &dir))) {
 		closep(&p->proc_dir);
@@ -228,6 +229,22 @@ static struct error *event_stop(struct tracer *tracer, struct tracee *t, int eve
 	}
 }
 
+// The breakpoint that T has stopped for, NULL when its signal is not of our making.
+static struct breakpoint *breakpoint_of(const struct tracee *t, int signo)
+{
+	struct traced *p = t->process;
+	siginfo_t si;
+
+	for (size_t i = 0; i < ARRAY_SIZE(p->breakpoints); i++) {
+		struct breakpoint *b = &p->breakpoints[i];
+
+		if (b->set && b->signo == signo && ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) == 0 &&
+		    breakpoint_was_hit(b, &si))
+			return b;
+	}
+	return NULL;
+}
+
 // One thing that a child of ours has to report; ret->kind stays EVENT_TIMEOUT when nobody cares.
 static struct error *serve(struct tracer *tracer, const siginfo_t *si, struct event *ret)
 {
@@ -262,6 +279,14 @@ static struct error *serve(struct tracer *tracer, const siginfo_t *si, struct ev
 	}
 	t->state = TRACEE_AT_SIGNAL;
 	t->stop_signal = signo;
+	struct breakpoint *b = breakpoint_of(t, signo);
+	if (b) {
+		t->stop_signal = 0;
+		*ret = (struct event){
+			.kind = EVENT_BREAKPOINT, .process = t->process, .tracee = t, .breakpoint = b
+		};
+		return NULL;
+	}
 	// None of these ever ends a process, and SIGCHLD may come by the thousand.
 	if (signo == SIGCHLD || signo == SIGWINCH || signo == SIGURG || signo == SIGCONT ||
 	    signal_is_stop(signo))

@@ -170,6 +170,12 @@ void tracer_remove_tracee(struct tracer *tracer, struct tracee *t)
 	free(t);
 }
 
+void traced_clear_breakpoints(struct traced *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(p->breakpoints); i++)
+		breakpoint_clear(&p->breakpoints[i]);
+}
+
 void tracer_forget(struct tracer *tracer, struct traced *process)
 {
 	struct traced **at = &tracer->processes;
@@ -181,6 +187,7 @@ void tracer_forget(struct tracer *tracer, struct traced *process)
 		tracer_remove_tracee(tracer, process->tracees);
 	if (tracer->spawned == process)
 		tracer->spawned = NULL;
+	traced_clear_breakpoints(process);
 	traced_close_image(process);
 	closep(&process->proc_dir);
 	closep(&process->pidfd);

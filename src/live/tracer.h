@@ -9,6 +9,7 @@
 
 #include "../error.h"
 #include "../target/snapshot.h"
+#include "breakpoint.h"
 
 /*
  * Processes under PTRACE_SEIZE. Nothing is stopped that the kernel does not stop by itself, and
@@ -21,6 +22,7 @@
  */
 
 #define TRACER_BUCKETS 1024
+#define TRACED_BREAKPOINTS 4 /* as many as processors have */
 
 enum tracee_state {
 	TRACEE_RUNNING,
@@ -63,6 +65,8 @@ struct traced {
 	int64_t seized; /* nanoseconds since the epoch */
 	bool followed; /* came by fork, not by name */
 	bool stopped;  /* a group stop was reported */
+	/* Set and cleared by the watcher; an exec clears them all. */
+	struct breakpoint breakpoints[TRACED_BREAKPOINTS];
 	void *data;    /* the watcher's own */
 	struct traced *next;
 };
@@ -86,6 +90,11 @@ enum event_kind {
 	EVENT_TIMEOUT,
 	EVENT_OWN_SIGNAL, /* somebody sent us a signal: own_signal */
 	EVENT_SIGNAL,	  /* tracee is at a signal-delivery-stop; tracer_pass() lets it have the signal */
+	/*
+	 * `breakpoint` was hit: by tracee, where that is its first thread; another one that comes to
+	 * it stops the first thread too, and is itself a moment further. tracer_resume() it.
+	 */
+	EVENT_BREAKPOINT,
 	EVENT_EXITING,	  /* a thread exits: memory still readable, status final; tracer_resume() it */
 	EVENT_EXEC,	  /* process runs a new program: its threads but one are gone; tracer_resume() */
 	EVENT_NEW_PROCESS, /* followed; already running */
@@ -101,6 +110,7 @@ struct event {
 	int signo;  /* SIGNAL, GROUP_STOP */
 	int status; /* EXITING, ENDED: wait status */
 	siginfo_t own_signal;
+	struct breakpoint *breakpoint;
 };
 
 /*

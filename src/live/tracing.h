@@ -22,6 +22,7 @@ void tracer_remove_tracee(struct tracer *tracer, struct tracee *tracee);
 /* The files of /proc that show the present program: an exec makes new ones. */
 void traced_open_image(struct traced *process);
 void traced_close_image(struct traced *process);
+void traced_clear_breakpoints(struct traced *process);
 
 /*
  * When the first thread ends before the others, /proc/PID shows neither maps nor files any more;

@@ -267,6 +267,8 @@ static json_t *time_object(struct json *j, const struct snapshot *snapshot)
 	put_time_or_null(j, ret, "process_start", snapshot->time.process_start);
 	put_time_or_null(j, ret, "attached", snapshot->time.attached);
 	put_time(j, ret, "death", snapshot->time.death);
+	if (snapshot->time.finalization)
+		put_time(j, ret, "finalization", snapshot->time.finalization);
 	if (!snapshot->time.death)
 		add_gap(j, &unknown);
 	put(j, ret, "frozen_seconds",

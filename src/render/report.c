@@ -104,6 +104,14 @@ static void head_times(struct page *page, const struct snapshot *snapshot, bool 
 	}
 	page_field(page, dead ? "ended" : "taken", STYLE_PLAIN, "%s%s%s%s%s", death,
 		   ran >= 0 ? " after " : "", ran >= 0 ? span : "", dead ? ", " : "; ", how);
+	int64_t before = words_elapsed(snapshot->time.finalization, snapshot->time.death);
+	if (brief || !snapshot->time.finalization || before < 0)
+		return;
+	span = words_duration(arena, before);
+	if (span)
+		page_field(page, "stacks of", STYLE_PLAIN,
+			   "the moment at which Python began to take itself down, %s before the end", span);
+	page->failed |= !span;
 }
 
 static void head_sender(struct page *page, const struct sender *sender, bool brief)

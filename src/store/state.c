@@ -301,6 +301,7 @@ static const struct field snapshot_record_fields[] = {
 	F(struct snapshot, time.process_start),
 	F(struct snapshot, time.attached),
 	F(struct snapshot, time.death),
+	F(struct snapshot, time.finalization),
 	F(struct snapshot, time.frozen),
 	RECORD(struct snapshot, process, process_record),
 	RECORD(struct snapshot, death, death_record),

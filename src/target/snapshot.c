@@ -56,6 +56,39 @@ void snapshot_deinit(struct snapshot *snapshot)
 	memset(snapshot, 0, sizeof(*snapshot));
 }
 
+static bool has_gap(const gaps *list, const struct gap *gap)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!strcmp(list->v[i].what, gap->what) && !strcmp(list->v[i].why, gap->why))
+			return true;
+	return false;
+}
+
+struct error *snapshot_take_scene(struct snapshot *to, struct snapshot *from)
+{
+	for (size_t i = 0; i < from->gaps.n; i++) {
+		if (has_gap(&to->gaps, &from->gaps.v[i]))
+			continue;
+		struct gap *gap = LIST_ADD(&to->arena, &to->gaps);
+		if (!gap)
+			return error_nomem();
+		*gap = from->gaps.v[i];
+	}
+	close_modules(to);
+	memcpy(&to->threads, &from->threads, sizeof(to->threads));
+	memcpy(&to->mappings, &from->mappings, sizeof(to->mappings));
+	memcpy(&to->modules, &from->modules, sizeof(to->modules));
+	to->memory = from->memory;
+	to->python = from->python;
+	to->process.maps = from->process.maps;
+	to->time.finalization = from->time.death;
+	if (to->time.frozen >= 0 && from->time.frozen >= 0)
+		to->time.frozen += from->time.frozen;
+	arena_adopt(&to->arena, &from->arena);
+	snapshot_init(from);
+	return NULL;
+}
+
 const struct mapping *snapshot_mapping_at(const struct snapshot *snapshot, taddr at)
 {
 	size_t lo = 0, hi = snapshot->mappings.n;

@@ -263,6 +263,11 @@ struct snapshot {
 	struct host host;
 	struct {
 		int64_t process_start, attached, death;
+		/*
+		 * When threads and memory were captured, if that was as Python began to take itself
+		 * down and not at the death; 0 otherwise.
+		 */
+		int64_t finalization;
 		int64_t frozen; /* how long it was held still, nanoseconds; -1 unknown */
 	} time;
 	struct process process;
@@ -309,6 +314,13 @@ struct error *snapshot_parse_maps(struct snapshot *snapshot) __attribute__((warn
 
 /* FROM with everything that it points to copied into ARENA. */
 struct error *sender_copy(struct arena *arena, const struct sender *from, struct sender *to)
+	__attribute__((warn_unused_result));
+
+/*
+ * Put the threads, the memory, the mappings and modules, and the place of the interpreter, of FROM
+ * in the place of those of TO, as having been captured at Python's finalization. FROM keeps nothing of it.
+ */
+struct error *snapshot_take_scene(struct snapshot *to, struct snapshot *from)
 	__attribute__((warn_unused_result));
 
 /* Note that WHAT is missing, because WHY. REMEDY may be NULL. The texts are copied. */

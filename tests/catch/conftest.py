@@ -472,7 +472,29 @@ def any_python():
     return PYTHONS["system"] or next(path for path in PYTHONS.values() if path)
 
 
+def every_version():
+    """All minor versions that are walked, the system's interpreter among them."""
+    found = dict(PYTHONS)
+    for version in ("2.7", "3.6", "3.7", "3.14", "3.15"):
+        pattern = "%s/.pyenv/versions/%s.*/bin/python" % (os.path.expanduser("~"), version)
+        paths = sorted(glob.glob(pattern))
+        found[version] = paths[-1] if paths else None
+    return found
+
+
+EVERY_PYTHON = every_version()
+
+
+@pytest.fixture(params=list(EVERY_PYTHON))
+def every_python(request):
+    path = EVERY_PYTHON[request.param]
+    if not path:
+        pytest.skip("no CPython %s in ~/.pyenv/versions or /usr/bin" % request.param)
+    return path
+
+
 DEATHS = VICTIMS / "deaths.py"
+ENDINGS = VICTIMS / "endings.py"
 
 
 def python_frames(frames):

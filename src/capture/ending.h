@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_CAPTURE_ENDING_H
+#define PCATCH_CAPTURE_ENDING_H
+
+#include "capture.h"
+
+/*
+ * How a Python process is seen before it ends: by the time that it exits the interpreter has taken
+ * itself down, with its frames and its exception. Breakpoints at the functions that do it stop
+ * the process a moment earlier, and what is captured there is the scene of its end.
+ */
+struct ending {
+	struct snapshot *scene;	/* NULL: none yet */
+	bool gone;		/* the interpreter of the scene had been taken down at the death */
+	bool armed;
+	int64_t kept; /* CLOCK_MONOTONIC */
+	char *why;		/* why there is no breakpoint; NULL: no reason is known */
+	const char *remedy;
+};
+
+void ending_deinit(struct ending *ending);
+
+/*
+ * PROCESS has begun to execute a new program: stop it once more when its libraries are there and
+ * nothing of it has run. What cannot be had is kept for ending_settle().
+ */
+struct error *ending_new_program(struct ending *ending, struct traced *process)
+	__attribute__((warn_unused_result));
+
+/* Set the breakpoints at what LOOK found, unless they are there already. */
+struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look)
+	__attribute__((warn_unused_result));
+
+/* There is to be no breakpoint. */
+struct error *ending_unwanted(struct ending *ending) __attribute__((warn_unused_result));
+
+/*
+ * PROCESS is at BREAKPOINT. True: an interpreter is about to be taken down, capture it; else there
+ * is nothing more to do than to resume it.
+ */
+struct error *ending_reached(struct ending *ending, struct traced *process,
+			     struct breakpoint *breakpoint, bool *finalizing_ret)
+	__attribute__((warn_unused_result));
+
+/* LOOK's capture is the scene; LOOK is left empty, to be taken anew. */
+struct error *ending_keep(struct ending *ending, struct look *look)
+	__attribute__((warn_unused_result));
+
+/* The process may be about to end: note whether the interpreter of the scene is gone. */
+void ending_foreseen(struct ending *ending, const struct traced *process);
+
+/*
+ * PROCESS is still there. When it has lived on for long without the interpreter of the scene, that was
+ * not its end, and the scene is let go of.
+ */
+void ending_passed(struct ending *ending, const struct traced *process);
+
+/*
+ * SNAPSHOT is that of the death, its death filled in. Put the scene into it when that shows what
+ * led to the death, or say why there is none although there should be.
+ */
+struct error *ending_settle(struct ending *ending, const struct traced *process,
+			    struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Python seen as it begins to take itself down, by a breakpoint that harms nobody."""
+import random
+import signal
+import time
+
+import pytest
+
+from conftest import ENDINGS, SLOWNESS, tracers_of
+
+ROUNDS = 100 if SLOWNESS == 1 else 25
+GAP = "Python as its finalization began"
+
+
+def parked(report):
+    """The threads that are seen in wait_for_ever()."""
+    return [
+        thread
+        for thread in report.json["threads"]
+        if "wait_for_ever" in [f["function"].split(".")[-1] for f in thread.get("python") or []]
+    ]
+
+
+def gaps(report, what=GAP):
+    return [gap for gap in report.json["gaps"] if gap["what"] == what]
+
+
+@pytest.mark.parametrize("how", ["attach", "run"])
+@pytest.mark.parametrize(
+    "ending, status", [("end-with-thread", 1), ("exit-with-thread", 3), ("clean-with-thread", 0)]
+)
+def test_threads_of_a_python_that_exits_are_seen(pcatch, every_python, how, ending, status):
+    report = pcatch.catch(every_python, ENDINGS, ending, how=how)
+    assert report.status == status
+    assert len(parked(report)) == 1, report.text
+    assert report.json["time"]["finalization"] <= report.json["time"]["death"]
+    assert "began to take itself down" in report.text
+    assert not gaps(report)
+
+
+def test_script_that_lives_for_no_time_at_all_is_seen(pcatch, every_python):
+    called = pcatch.call("run", "-o", pcatch.out, "--", every_python, "-c", "raise ValueError(5)")
+    assert called.status == 1
+    report = pcatch.report(called)
+    assert report.json["time"].get("finalization"), report.text
+
+
+def test_exec_of_another_python_is_seen_too(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "exec-another")
+    assert report.status == 1
+    assert len(parked(report)) == 1, report.text
+
+
+def test_fork_has_no_breakpoint(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "child-ends-first", how="run")
+    assert (report.cause, report.status) == ("exit-code", 5)
+    assert report.json["time"].get("finalization"), report.text
+
+
+def test_os_exit_from_an_exit_handler_is_os_exit(pcatch, python):
+    report = pcatch.catch(python, ENDINGS, "os-exit-while-finalizing")
+    assert (report.cause, report.status) == ("os-exit", 7)
+    assert "finalization" not in report.json["time"]
+
+
+def test_target_that_handles_sigurg_gets_its_own_and_no_other(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "own-urg")
+    assert report.status == 21
+    assert len(parked(report)) == 1, report.text
+
+
+def test_sigtrap_of_the_targets_own_ends_it(pcatch, any_python):
+    report = pcatch.catch(any_python, ENDINGS, "own-trap")
+    assert report.status == -signal.SIGTRAP
+    assert (report.cause, report.signal["name"]) == ("terminated-by-signal", "SIGTRAP")
+
+
+def test_no_breakpoint_is_set_when_it_is_not_wanted(pcatch, any_python):
+    report = pcatch.catch(any_python, ENDINGS, "exit-with-thread", options=["--no-breakpoint"])
+    assert (report.cause, report.status) == ("exit-code", 3)
+    assert "finalization" not in report.json["time"]
+    assert "--no-breakpoint" in gaps(report)[0]["why"]
+
+
+def test_breakpoint_that_cannot_be_had_is_a_gap_with_its_remedy(pcatch, victim, any_python):
+    target = pcatch.start(any_python, ENDINGS, "exit-with-thread")
+    holder = pcatch.start(victim("registers"), str(target.truth["pid"]))
+    if not holder.truth["held"]:
+        pytest.skip("no hardware breakpoints to be had here")
+    watcher = pcatch.attach(target.truth["pid"])
+    target.go()
+    assert target.wait() == 3
+    assert watcher.wait() == 0, watcher.stderr
+    report = pcatch.report(watcher)
+    assert "debug registers" in gaps(report)[0]["why"]
+    assert gaps(report)[0]["remedy"]
+
+
+def test_pcatch_killed_around_the_end_of_python_does_nothing_to_it(pcatch, any_python):
+    seed = random.randrange(1 << 32)
+    moments = random.Random(seed)
+    for _ in range(ROUNDS):
+        target = pcatch.start(any_python, ENDINGS, "end-with-thread")
+        watcher = pcatch.attach(target.truth["pid"])
+        target.go()
+        # The moment is the point here; it is drawn from a seed, not waited for.
+        time.sleep(moments.random() * 0.004)
+        watcher.process.kill()
+        watcher.wait()
+        assert target.wait() == 1, "seed %d: %s" % (seed, target.stderr)
+        assert "ValueError: with a thread" in target.stderr, "seed %d" % seed
+
+
+def test_letting_go_takes_the_breakpoint_away(pcatch, any_python):
+    target = pcatch.start(any_python, ENDINGS, "end-with-thread")
+    watcher = pcatch.attach(target.truth["pid"])
+    watcher.process.send_signal(signal.SIGINT)
+    assert watcher.wait() == 1
+    assert tracers_of(target.truth["pid"]) == {0}
+    target.go()
+    assert target.wait() == 1
+    assert not pcatch.reports()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""endings.py HOW: a Python process of any version from 2.7 on that ends in the way named.
+
+It prints the truth as one line of JSON, waits for a line on stdin, and ends.
+"""
+import json
+import os
+import signal
+import sys
+import threading
+
+
+def say(**more):
+    truth = {"pid": os.getpid(), "python": sys.version.split()[0]}
+    truth.update(more)
+    os.write(1, json.dumps(truth).encode() + b"\n")
+    os.read(0, 1)
+
+
+def wait_for_ever():
+    parked.set()
+    threading.Event().wait()
+
+
+def park():
+    thread = threading.Thread(target=wait_for_ever, name="parked")
+    thread.daemon = True
+    thread.start()
+    parked.wait()
+
+
+parked = threading.Event()
+
+
+def end_with_thread():
+    park()
+    say()
+    raise ValueError("with a thread")
+
+
+def exit_with_thread():
+    park()
+    say()
+    sys.exit(3)
+
+
+def clean_with_thread():
+    park()
+    say()
+
+
+def child_ends_first():
+    """A forked child that ends as Python does, before its parent."""
+    say()
+    child = os.fork()
+    if not child:
+        sys.exit(5)
+    _, status = os.waitpid(child, 0)
+    sys.exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 99)
+
+
+def os_exit_while_finalizing():
+    import atexit
+
+    def leave():
+        os._exit(7)
+
+    atexit.register(leave)
+    say()
+
+
+def exec_another():
+    say()
+    os.execv(sys.executable, [sys.executable, __file__, "end-without-words"])
+
+
+def end_without_words():
+    park()
+    raise ValueError("after an exec")
+
+
+def own_urg():
+    """SIGURG has a handler here."""
+    seen = []
+    signal.signal(signal.SIGURG, lambda *_: seen.append(1))
+    park()
+    say()
+    os.kill(os.getpid(), signal.SIGURG)
+    sys.exit(20 + len(seen))
+
+
+def own_trap():
+    say()
+    os.kill(os.getpid(), signal.SIGTRAP)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1].replace("-", "_")]()
