@@ -12,7 +12,9 @@
 
 #include "analyse/analyse.h"
 #include "cleanup.h"
+#include "render/digest.h"
 #include "render/render.h"
+#include "store/annotate.h"
 #include "store/core.h"
 #include "store/minidump.h"
 #include "walk/image.h"
@@ -220,6 +222,27 @@ static struct error *write_dump(const struct store *store, const char *name, con
 	return err;
 }
 
+// What was found goes into the dump too, for those who list reports and do not analyse.
+static struct error *annotate(const struct store *store, const char *name,
+			      const struct findings *findings)
+{
+	_cleanup_(digest_deinit) struct digest digest = {};
+	_cleanup_(closep) int fd = -1;
+	struct error *err = render_digest(findings, &digest);
+
+	if (!err)
+		err = store_reopen(store, name, "dmp", &fd);
+	if (err)
+		return err;
+	_cleanup_(freep) struct annotation *notes = calloc(digest.notes.n + 1, sizeof(*notes));
+	if (!notes)
+		return error_nomem();
+	for (size_t i = 0; i < digest.notes.n; i++)
+		notes[i] = (struct annotation){ digest.notes.v[i].key, digest.notes.v[i].value };
+	err = minidump_annotate(fd, &digest.json, notes, digest.notes.n);
+	return error_prefix(err, "%s/%s.dmp", store->path, name);
+}
+
 struct error *deliver(const struct store *store, const struct options *options,
 		      struct snapshot *snapshot)
 {
@@ -243,6 +266,8 @@ struct error *deliver(const struct store *store, const struct options *options,
 	err = analyse(&again, &findings);
 	if (!err && !unwritten)
 		unwritten = write_formats(store, name, options, &findings, &path);
+	if (!err && !unwritten)
+		unwritten = annotate(store, name, &findings);
 	if (!err)
 		err = tell(options, &findings, path);
 	if (unwritten) {

@@ -276,3 +276,18 @@ struct error *store_write(const struct store *store, const char *name, const cha
 	*path_ret = TAKE(path);
 	return NULL;
 }
+
+struct error *store_reopen(const struct store *store, const char *name, const char *suffix, int *ret)
+{
+	_cleanup_(freep) char *file = NULL;
+
+	if (asprintf(&file, "%s.%s", name, suffix) < 0) {
+		file = NULL;
+		return error_nomem();
+	}
+	int fd = openat(store->dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return error_errno(errno, "cannot open %s/%s", store->path, file);
+	*ret = fd;
+	return NULL;
+}

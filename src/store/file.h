@@ -38,4 +38,8 @@ struct error *store_write(const struct store *store, const char *name, const cha
 			  const void *data, size_t len, char **path_ret)
 	__attribute__((warn_unused_result));
 
+/* Open NAME.SUFFIX, which store_write() wrote, for reading and writing. No link is followed. */
+struct error *store_reopen(const struct store *store, const char *name, const char *suffix,
+			   int *ret) __attribute__((warn_unused_result));
+
 #endif

@@ -43,6 +43,7 @@ enum {
 	MD_MAPS = 0x47670009,
 	MD_DSO_DEBUG = 0x4767000a,
 	MD_LIMITS = 0x4d7a0003,
+	MD_SOFT_ERRORS = 0x4d7a0004, /* free JSON, which rust-minidump prints */
 };
 
 #define MD_PLATFORM_LINUX   0x8201u
