@@ -13,6 +13,7 @@
 #include "calls.h"
 #include "fault.h"
 #include "hints.h"
+#include "gil.h"
 #include "merge.h"
 #include "names.h"
 #include "symbols.h"
@@ -377,6 +378,8 @@ static struct error *read_python(struct analysis *a)
 	to->published_layout = a->py.published_layout;
 	to->finalizing = a->py.finalizing;
 	to->gil_known = a->py.have_gil;
+	to->gc_known = a->py.have_gc;
+	to->gc_running = a->py.gc_running;
 	for (int i = 0; i < a->py.n_interpreters && i < PY_MAX_INTERPRETERS; i++) {
 		int64_t *id = LIST_ADD(&a->findings->arena, &to->interpreters);
 
@@ -603,6 +606,9 @@ static struct error *run(struct analysis *a)
 		err = native_stack(a, t);
 		if (!err)
 			err = merge_thread(a, t);
+		if (t->has_python && t->gil_known && !f->python.free_threaded)
+			t->wait_known = t->holds_gil || gil_wait(&t->native, f->python.library,
+								 &t->waits_for_gil);
 		if (!err)
 			err = call_describe(t->thread, &a->images.mem.mem, &f->arena, &t->syscall,
 					    &t->syscall_text);

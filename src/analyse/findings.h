@@ -43,6 +43,7 @@ struct thread_findings {
 	struct stack native, python, merged;
 	bool has_python;	/* a Python thread state is tied to it */
 	bool holds_gil, gil_known;
+	bool waits_for_gil, wait_known;
 	int64_t interpreter;	/* -1: not a Python thread */
 	char *python_name;	/* NULL: unknown */
 	char *syscall;		/* "read", NULL: in none */
@@ -129,6 +130,7 @@ struct python_findings {
 	bool free_threaded, finalizing;
 	bool gil_known;
 	pid_t gil_holder; /* 0: nobody */
+	bool gc_known, gc_running;
 	LIST(int64_t) interpreters;
 	struct exception *exception; /* the uncaught one; NULL: none known */
 	char *fatal_error; /* text of "Fatal Python error: ..." in a log; NULL: none */

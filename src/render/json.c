@@ -656,6 +656,8 @@ static json_t *thread_object(struct json *j, const struct thread_findings *findi
 	if (findings->has_python) {
 		put(j, ret, "holds_gil",
 		    findings->gil_known ? json_boolean(findings->holds_gil) : json_null());
+		put(j, ret, "waits_for_gil",
+		    findings->wait_known ? json_boolean(findings->waits_for_gil) : json_null());
 		put(j, ret, "interpreter", number(findings->interpreter));
 	}
 	put(j, ret, "stack", stack(j, &findings->merged, what));
@@ -679,6 +681,7 @@ static json_t *python_object(struct json *j, const struct python_findings *pytho
 	put(j, ret, "gil_holder",
 	    python->gil_known && python->gil_holder > 0 ? json_integer(python->gil_holder)
 							: json_null());
+	put(j, ret, "gc_running", python->gc_known ? json_boolean(python->gc_running) : json_null());
 	for (size_t i = 0; i < python->interpreters.n; i++) {
 		json_t *object = json_object();
 		put(j, object, "id", json_integer(python->interpreters.v[i]));

@@ -450,7 +450,9 @@ static void section_dying(struct page *page, const struct findings *findings)
 		page_field(page, "state", STYLE_PLAIN, "%s", words_state(thread->thread->state));
 	if (thread->gil_known && thread->has_python)
 		page_field(page, "GIL", STYLE_PLAIN, "%s",
-			   thread->holds_gil ? "held by this thread" : "not held by this thread");
+			   thread->holds_gil       ? "held by this thread"
+			   : thread->waits_for_gil ? "this thread waits for it"
+						   : "not held by this thread");
 	page_line(page);
 	page_line(page);
 	page_add(page, STYLE_LABEL, "  Stack, innermost call first%s:",
@@ -562,6 +564,8 @@ static void section_python(struct page *page, const struct findings *findings)
 		   python->library ? python->library : "an unknown module");
 	if (python->gil_known)
 		print_gil_holder(page, findings);
+	if (python->gc_running)
+		page_field(page, "garbage", STYLE_PLAIN, "was being collected");
 	if (python->finalizing)
 		page_field(page, "state", STYLE_PLAIN, "the interpreter was shutting down");
 	if (python->interpreters.n > 1)

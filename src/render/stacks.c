@@ -362,6 +362,7 @@ static int compare_groups(const void *va, const void *vb)
 	ret = ret ? ret : compare_text(a->first->syscall, b->first->syscall);
 	ret = ret ? ret : COMPARE(a->first->thread->state, b->first->thread->state);
 	ret = ret ? ret : COMPARE(a->first->holds_gil, b->first->holds_gil);
+	ret = ret ? ret : COMPARE(a->first->waits_for_gil, b->first->waits_for_gil);
 	for (size_t i = 0; !ret && i < a->n; i++)
 		ret = COMPARE(a->numbers[i], b->numbers[i]);
 	return ret;
@@ -506,7 +507,9 @@ static void print_group_head(struct page *page, const struct group *group)
 			return;
 		}
 		page_words(page, STYLE_PLAIN, 4, "  Thread %s%s%s", name, doing,
-			   first->holds_gil ? ", holds the GIL" : "");
+			   first->holds_gil       ? ", holds the GIL"
+			   : first->waits_for_gil ? ", waits for the GIL"
+						  : "");
 		return;
 	}
 	_cleanup_(buf_deinit) struct buf names = {};

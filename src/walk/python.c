@@ -344,6 +344,32 @@ static struct error *walk_gil(struct walk *w, taddr interpreter)
 	return err || !gil ? err : read_gil(w, gil);
 }
 
+// Is the garbage collector at work whose state is at GC?
+static struct error *read_gc(struct walk *w, taddr gc)
+{
+	uint32_t collecting;
+	struct error *err = mem_u32(w->mem, gc + w->py->offsets.gc_collecting, &collecting);
+
+	if (err)
+		return err;
+	if (collecting > 1)
+		return error_new(ERROR_INPUT, "its state is %u", collecting);
+	w->state->have_gc = true;
+	w->state->gc_running |= collecting;
+	return NULL;
+}
+
+static struct error *walk_gc(struct walk *w, taddr interpreter)
+{
+	const union py_offsets *o = &w->py->offsets;
+
+	// Up to 3.6 it is a variable without a name for us.
+	if (o->gc_collecting == PY_NONE)
+		return NULL;
+	return read_gc(w, o->interp_gc != PY_NONE ? interpreter + o->interp_gc
+						  : w->runtime + o->runtime_gc);
+}
+
 static struct error *walk_interpreter(struct walk *w, taddr at, taddr *ret)
 {
 	const union py_offsets *o = &w->py->offsets;
@@ -409,6 +435,8 @@ static struct error *walk_interpreters(struct walk *w)
 		if (w->py->gil == PY_GIL_RUNTIME)
 			break;
 	}
+	for (int i = 0; !err && i < n; i++)
+		err = py_frames_gap(&w->f, "whether garbage was being collected", walk_gc(w, list[i]));
 	return err;
 }
 

@@ -53,6 +53,7 @@ struct py_state {
 	bool free_threaded;
 	bool published_layout; /* offsets came from the target itself */
 	bool finalizing;
+	bool have_gc, gc_running; /* whether the collector was at work could be read; was it */
 	int n_interpreters;
 	int64_t interpreters[PY_MAX_INTERPRETERS];
 	bool have_gil;	     /* the GIL's holder could be read */

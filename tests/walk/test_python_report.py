@@ -73,3 +73,79 @@ def test_a_thread_in_two_interpreters_shows_the_frames_of_both(python, tmp_path)
     assert [name for name, _ in places(thread["python"])] == want
     assert [f for f in thread["stack"] if f["kind"] == "python"] == thread["python"]
     assert len(report["python"]["interpreters"]) == 2
+
+
+SPIN = """
+import os, sys, threading
+def spin():
+    while not end:
+        pass
+end = []
+threads = [threading.Thread(target=spin) for _ in range(2)]
+for thread in threads:
+    thread.start()
+sys.stdout.write("%d.%d\\n" % sys.version_info[:2])
+sys.stdout.flush()
+sys.stdin.readline()
+end.append(1)
+"""
+
+
+def test_who_waits_for_the_gil_is_told(python, tmp_path):
+    with Victim(python, "-c", SPIN) as victim:
+        if tuple(map(int, victim.said.split("."))) < (3, 7):
+            pytest.skip("CPython keeps the GIL where it cannot be found before 3.7")
+        # Between two holders the lock is free, or on its way, for a moment.
+        for attempt in range(30):
+            report = snapshot(victim, tmp_path / str(attempt))
+            spinning = {t["tid"]: t for t in report["threads"] if t["python"] and
+                        t["python"][0]["function"] == "spin"}
+            holder = report["python"]["gil_holder"]
+            waiting = [t["waits_for_gil"] for tid, t in spinning.items() if tid != holder]
+            # Without symbols there may be nothing to tell it by.
+            if holder in spinning and waiting in ([True], [None]):
+                break
+    assert holder in spinning and waiting in ([True], [None])
+    [waiter] = [t for tid, t in spinning.items() if tid != holder]
+    assert waiting == [True] or not all(f["function"] for f in waiter["native"])
+    for thread in report["threads"]:
+        assert not (thread["holds_gil"] and thread["waits_for_gil"])
+
+
+COLLECT = """
+import gc, sys
+def callback(phase, info):
+    sys.stdout.write("%s %d.%d\\n" % ((phase,) + sys.version_info[:2]))
+    sys.stdout.flush()
+    sys.stdin.readline()
+    gc.callbacks.remove(callback)
+if hasattr(gc, "callbacks"):
+    gc.callbacks.append(callback)
+    gc.collect()
+else:
+    sys.stdout.write("none 2.7\\n"), sys.stdout.flush(), sys.stdin.readline()
+"""
+
+
+def test_a_garbage_collection_is_told(python, tmp_path):
+    with Victim(python, "-c", COLLECT) as victim:
+        phase, version = victim.said.split()
+        report = snapshot(victim, tmp_path)
+    if tuple(map(int, version.split("."))) < (3, 7):
+        assert report["python"]["gc_running"] is None
+    else:
+        assert report["python"]["gc_running"] is True
+        assert "garbage was being collected" in " ".join(text_of(tmp_path).split())
+
+
+def text_of(out):
+    [dump] = out.glob("*.dmp")
+    return subprocess.run([PCATCH, "show", dump], stdout=subprocess.PIPE, check=True,
+                          timeout=60 * SLOWNESS).stdout.decode()
+
+
+def test_no_garbage_collection_is_told_when_there_is_none(python, tmp_path):
+    with Victim(python, "victim.py", stderr=subprocess.DEVNULL) as victim:
+        version = json.loads(victim.said)["version"]
+        report = snapshot(victim, tmp_path)
+    assert report["python"]["gc_running"] is (None if version < [3, 7] else False)
