@@ -37,14 +37,8 @@ static void report(const struct store *store, const struct options *options,
 	pid_t pid = options->children ? fork() : -1;
 
 	// Without a child, asked for or to be had, it is done here.
-	if (pid <= 0) {
-		// A flag whose work is not done yet is a gap, not a silence.
-		if (options->locals)
-			err = gaps_add(&snapshot->arena, &snapshot->gaps, "local variables", NULL,
-				       "this version does not read them");
-		if (!err)
-			err = deliver(store, options, snapshot);
-	}
+	if (pid <= 0)
+		err = deliver(store, options, snapshot);
 	if (err) {
 		complain(err);
 		__atomic_add_fetch(failed, 1, __ATOMIC_SEQ_CST);
@@ -88,6 +82,7 @@ static int end_like(int status)
 static struct watch_options watch_options(const struct options *o)
 {
 	struct watch_options w = { .capture = { .redact = !o->no_redact,
+						.locals = o->locals,
 						.lines = o->lines,
 						.logs = &o->logs },
 				   .children = o->children,

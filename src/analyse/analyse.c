@@ -211,6 +211,23 @@ static struct error *native_stack(struct analysis *a, struct thread_findings *t)
 	return err;
 }
 
+static struct error *copy_locals(struct analysis *a, const py_locals *from, struct frame *to)
+{
+	struct arena *arena = &a->findings->arena;
+
+	for (size_t i = 0; i < from->n; i++) {
+		struct variable *variable = LIST_ADD(arena, &to->locals);
+
+		if (!variable)
+			return error_nomem();
+		variable->name = names_add(&a->names, from->v[i].name);
+		variable->value = arena_strdup(arena, from->v[i].value);
+		if (!variable->name || !variable->value)
+			return error_nomem();
+	}
+	return NULL;
+}
+
 static struct error *python_stack(struct analysis *a, const struct py_thread *from,
 				  struct stack *to)
 {
@@ -232,6 +249,9 @@ static struct error *python_stack(struct analysis *a, const struct py_thread *fr
 		frame->file = py->file ? names_add(&a->names, py->file) : NULL;
 		if ((py->function && !frame->function) || (py->file && !frame->file))
 			return error_nomem();
+		struct error *err = copy_locals(a, &py->locals, frame);
+		if (err)
+			return err;
 	}
 	to->frames.n = from->frames.n;
 	if (from->gap) {

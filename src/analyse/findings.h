@@ -13,6 +13,11 @@ enum frame_kind { FRAME_NATIVE, FRAME_PYTHON };
 
 enum found_by { FOUND_NONE, FOUND_CONTEXT, FOUND_CFI, FOUND_FP, FOUND_SCANNED };
 
+/* A variable and what it was, as repr() shows it within bounds. */
+struct variable {
+	char *name, *value;
+};
+
 struct frame {
 	enum frame_kind kind;
 	char *function;	     /* demangled or qualified; NULL: unknown */
@@ -30,6 +35,7 @@ struct frame {
 	bool entry;
 	/* Native: SP in its caller, 0 unknown. Python: see on_c_stack of struct py_frame. */
 	taddr stack;
+	LIST(struct variable) locals; /* those that were bound, when they were asked for */
 };
 
 struct stack {

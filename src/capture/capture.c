@@ -401,6 +401,8 @@ static struct error *take_python(struct taking *t)
 
 	if (!snapshot->python.found || is_late(t))
 		return NULL;
+	snapshot->python.locals = t->capture->options->locals;
+	snapshot->python.locals_redacted = t->capture->options->redact;
 	struct error *err = walk_python(&t->recorder.mem, &snapshot->python, true, t->deadline,
 					&state);
 	py_state_deinit(&state);

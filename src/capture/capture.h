@@ -11,6 +11,7 @@
 
 struct capture_options {
 	bool redact;
+	bool locals;	     /* of Python frames, too */
 	int lines;	     /* of each log file */
 	const strings *logs; /* files named by the user; borrowed */
 };

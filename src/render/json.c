@@ -156,6 +156,15 @@ static json_t *build_id(const struct module *module)
 	return json_string(text);
 }
 
+static json_t *locals_object(struct json *j, const struct frame *frame)
+{
+	json_t *ret = json_object();
+
+	for (size_t i = 0; i < frame->locals.n; i++)
+		put_string(j, ret, frame->locals.v[i].name, frame->locals.v[i].value);
+	return ret;
+}
+
 static json_t *frame_object(struct json *j, const struct frame *frame)
 {
 	static const char *const found_by[] = {
@@ -169,6 +178,8 @@ static json_t *frame_object(struct json *j, const struct frame *frame)
 	put_string(j, ret, "file", frame->file);
 	put(j, ret, "line", frame->line > 0 ? json_integer(frame->line) : json_null());
 	put(j, ret, "column", frame->column > 0 ? json_integer(frame->column) : json_null());
+	if (frame->locals.n)
+		put(j, ret, "locals", locals_object(j, frame));
 	if (frame->kind == FRAME_PYTHON)
 		return ret;
 	put(j, ret, "pc", address(frame->pc));
@@ -854,7 +865,7 @@ static int to_buf(const char *data, size_t len, void *buf)
 struct error *render_json(const struct findings *findings, const struct render_files *files,
 			  struct buf *ret)
 {
-	_cleanup_(json_deinit) struct json j = { .findings = findings };
+	_cleanup_(json_deinit) struct json j = { .findings = findings, .set.with_locals = true };
 	_cleanup_(decrefp) json_t *report = json_object(), *missing = json_array();
 
 	if (!report || !missing)

@@ -20,11 +20,14 @@
 #define GROUP_LINES_MAX	 200 // groups with a line at all
 #define GROUP_FRAMES_MAX 40  // lines of the stack of one group
 #define IDLE_FRAMES_MAX	 8
+#define LOCALS_MAX	 24  // variables of one frame
+#define LOCAL_COLUMNS	 140 // of one's value
 #define GROUP_NAMES_MAX	 6
 #define PREFIXES_MAX	 8
 
 struct numbered {
 	const struct frame *frame;
+	const void *locals; // a frame's own where they are what is shown of it, NULL else
 	size_t number;
 };
 
@@ -55,7 +58,10 @@ static int compare_frames(const void *va, const void *vb)
 	ret = ret ? ret : COMPARE(a->inlined, b->inlined);
 	ret = ret ? ret : COMPARE(a->signal_frame, b->signal_frame);
 	ret = ret ? ret : compare_text(a->function, b->function);
-	return ret ? ret : compare_text(a->file, b->file);
+	ret = ret ? ret : compare_text(a->file, b->file);
+	return ret ? ret
+		   : COMPARE((uintptr_t)((const struct numbered *)va)->locals,
+			     (uintptr_t)((const struct numbered *)vb)->locals);
 }
 
 // The keys of the trees below live in arenas.
@@ -73,7 +79,8 @@ void frame_set_deinit(struct frame_set *set)
 
 size_t frame_set_add(struct frame_set *set, const struct frame *frame)
 {
-	struct numbered key = { .frame = frame };
+	struct numbered key = { .frame = frame,
+				.locals = set->with_locals ? frame->locals.v : NULL };
 	struct numbered *const *found = tfind(&key, &set->tree, compare_frames);
 
 	if (found)
@@ -255,6 +262,27 @@ static void print_frame(struct page *page, const struct frame *frame, size_t num
 	page_words(page, style, 13, "%s", place);
 }
 
+static void print_locals(struct page *page, const struct frame *frame)
+{
+	for (size_t i = 0; i < frame->locals.n && i < LOCALS_MAX; i++) {
+		const struct variable *variable = &frame->locals.v[i];
+		char *value = page_elide_tail(&page->arena, variable->value, LOCAL_COLUMNS);
+
+		if (!value) {
+			page->failed = true;
+			return;
+		}
+		page_line(page);
+		page_add(page, STYLE_LABEL, "             %s = ", variable->name);
+		page_words(page, STYLE_PLAIN, 17, "%s", value);
+	}
+	if (frame->locals.n > LOCALS_MAX) {
+		page_line(page);
+		page_add(page, STYLE_LABEL, "             ... %zu more in the JSON report",
+			 frame->locals.n - LOCALS_MAX);
+	}
+}
+
 static void print_stack(struct page *page, const struct stack *stack, size_t max,
 			struct prefixes *prefixes)
 {
@@ -313,6 +341,7 @@ static void print_stack(struct page *page, const struct stack *stack, size_t max
 			continue;
 		}
 		print_frame(page, &stack->frames.v[item->frame], item->frame, column, prefixes);
+		print_locals(page, &stack->frames.v[item->frame]);
 	}
 	if (stack->gap) {
 		page_line(page);

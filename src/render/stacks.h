@@ -13,6 +13,7 @@ struct frame_set {
 	struct arena arena;
 	void *tree;
 	LIST(const struct frame *) frames; /* by number */
+	bool with_locals; /* variables are among what they say */
 };
 
 void frame_set_deinit(struct frame_set *set);

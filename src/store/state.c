@@ -258,6 +258,8 @@ static const struct field python_record_fields[] = {
 	MAYBE(struct python_hint, found_by),
 	MAYBE(struct python_hint, module),
 	F(struct python_hint, free_threaded),
+	F(struct python_hint, locals),
+	F(struct python_hint, locals_redacted),
 	{},
 };
 RECORD_TYPE(python_record, struct python_hint);

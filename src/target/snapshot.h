@@ -234,6 +234,8 @@ struct python_hint {
 	char *found_by;	   /* "symbol", "section", "search" */
 	char *module;	   /* path of the executable or library that holds it */
 	bool free_threaded;
+	bool locals;	      /* variables are wanted, and their pages among the memory */
+	bool locals_redacted; /* and what smells of a secret is not shown */
 };
 
 struct host {

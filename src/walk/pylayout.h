@@ -138,6 +138,22 @@ struct py_layout {
 
 	bool names_are_bytes; /* 2.7 */
 
+	/* Where an instance whose type has PY_TYPE_MANAGED_DICT keeps its attributes. */
+	enum {
+		PY_MANAGED_NONE,
+		PY_MANAGED_WORDS,  /* before it: dict, then values that stand for one */
+		PY_MANAGED_TAGGED, /* before it: dict, or values when the lowest bit is set */
+		PY_MANAGED_INLINE, /* before it: dict; values are inside of the object */
+	} managed_dict;
+
+	/*
+	 * gen_state of a generator or coroutine that has not begun, is suspended, is suspended in
+	 * what it awaits (up to await_last; 3.11 and 3.12 make no difference), runs. Others have ended.
+	 */
+	struct {
+		int8_t created, suspended, await, await_last, running;
+	} gen;
+
 	/* Low bits of a reference that a frame holds, which are flags and no part of the address. */
 	uint8_t reference_tags;
 

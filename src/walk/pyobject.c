@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <time.h>
 
 #include "../cleanup.h"
 
@@ -46,20 +47,56 @@ struct error *py_check_code(struct py_reader *reader, taddr at)
 	return check_object(reader, at, "code", &reader->code_type);
 }
 
-// Append LEN bytes at AT to RET.
-static struct error *read_raw(struct py_reader *reader, taddr at, size_t len, struct buf *ret)
+// A clock is read once in so many times.
+#define CLOCK_TIMES 32
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+bool py_reader_late(struct py_reader *reader)
+{
+	if (!reader->deadline || reader->late)
+		return reader->late;
+	if (reader->until_clock--)
+		return false;
+	reader->until_clock = CLOCK_TIMES;
+	reader->late = now() >= reader->deadline;
+	return reader->late;
+}
+
+int64_t py_reader_deadline(int64_t deadline, int64_t time)
+{
+	int64_t own = now() + time;
+
+	return deadline && deadline < own ? deadline : deadline ? own : 0;
+}
+
+struct error *py_spend(struct py_reader *reader, size_t len)
+{
+	if (len > reader->budget)
+		return error_new(ERROR_UNSUPPORTED, "there is more than is read of one process");
+	reader->budget -= len;
+	return NULL;
+}
+
+struct error *py_read_raw(struct py_reader *reader, taddr at, size_t len, struct buf *ret)
 {
 	uint8_t chunk[4096];
 
-	if (len > reader->budget)
-		return error_new(ERROR_UNSUPPORTED, "too many names and tables to read them all");
-	reader->budget -= len;
+	struct error *err = py_spend(reader, len);
+	if (err)
+		return err;
 	while (len) {
 		// Page by page: what is missing is then told by its own address.
 		size_t n = sizeof(chunk) - at % sizeof(chunk);
 		if (n > len)
 			n = len;
-		struct error *err = mem_read(reader->mem, at, chunk, n);
+		err = mem_read(reader->mem, at, chunk, n);
 		if (err)
 			return err;
 		if (!reader->touch_only)
@@ -85,7 +122,7 @@ struct error *py_read_bytes(struct py_reader *reader, taddr at, size_t max, stru
 	if (size > SIZE_MAX_SANE)
 		return error_new(ERROR_INPUT, "a %s object of 0x%llx bytes", name,
 				 (unsigned long long)size);
-	return read_raw(reader, at + o->bytes_data, size < max ? size : max, ret);
+	return py_read_raw(reader, at + o->bytes_data, size < max ? size : max, ret);
 }
 
 static void add_utf8(struct buf *buf, uint32_t c)
@@ -117,12 +154,68 @@ static struct error *add_clean(struct buf *ret, const struct buf *utf8, bool cut
 	return buf_error(ret);
 }
 
-struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct buf *ret)
+/*
+ * 2.7 has builds of two and of four bytes a character, which nothing in the object tells. Read
+ * as four, two characters of two would nearly always be beyond Unicode, and the NUL behind the
+ * last one would not be there.
+ */
+static struct error *find_unicode(struct py_reader *reader, taddr at, struct py_text *ret)
 {
 	const union py_offsets *o = &reader->layout->offsets;
-	_cleanup_(buf_deinit) struct buf raw = {}, utf8 = {};
-	uint64_t length;
+	uint32_t unit, last = 0;
+	taddr data;
+
+	struct error *err = mem_u64(reader->mem, at + o->unicode_length, &ret->length);
+	if (!err)
+		err = mem_u64(reader->mem, at + o->unicode_data, &data);
+	if (err)
+		return err;
+	if (ret->length > SIZE_MAX_SANE)
+		return error_new(ERROR_INPUT, "a unicode object of 0x%llx characters",
+				 (unsigned long long)ret->length);
+	bool wide = !error_drop(mem_u32(reader->mem, data + ret->length * 4, &last)) && !last;
+	for (uint64_t i = 0; i < ret->length && i < 64 && wide; i++)
+		wide = !error_drop(mem_u32(reader->mem, data + i * 4, &unit)) && unit <= 0x10ffff;
+	ret->data = data;
+	ret->width = wide ? 4 : 2;
+	ret->ascii = false;
+	return NULL;
+}
+
+struct error *py_find_text(struct py_reader *reader, taddr at, struct py_text *ret)
+{
+	const union py_offsets *o = &reader->layout->offsets;
+	struct py_text text = {};
 	uint32_t state;
+
+	if (reader->layout->names_are_bytes)
+		return find_unicode(reader, at, ret);
+	struct error *err = mem_u64(reader->mem, at + o->str_length, &text.length);
+	if (!err)
+		err = mem_u32(reader->mem, at + o->str_state, &state);
+	if (err)
+		return err;
+	text.width = state >> o->str_kind_bit & 7;
+	text.ascii = state >> o->str_ascii_bit & 1;
+	if (text.length > SIZE_MAX_SANE)
+		return error_new(ERROR_INPUT, "a str object of 0x%llx characters",
+				 (unsigned long long)text.length);
+	if ((text.width != 1 && text.width != 2 && text.width != 4) ||
+	    (text.ascii && text.width != 1))
+		return error_new(ERROR_INPUT, "a str object in state 0x%x", state);
+	text.data = at + (text.ascii ? o->str_ascii : o->str_compact);
+	if (!(state >> o->str_compact_bit & 1))
+		// The old kind of object, and every subclass, has its characters elsewhere.
+		err = mem_u64(reader->mem, at + o->str_compact, &text.data);
+	if (!err)
+		*ret = text;
+	return err;
+}
+
+struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct buf *ret)
+{
+	_cleanup_(buf_deinit) struct buf raw = {}, utf8 = {};
+	struct py_text text;
 
 	if (reader->layout->names_are_bytes) {
 		struct error *err = py_read_bytes(reader, at, max + 1, &raw);
@@ -135,38 +228,21 @@ struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct
 	}
 	struct error *err = check_object(reader, at, "str", &reader->str_type);
 	if (!err)
-		err = mem_u64(reader->mem, at + o->str_length, &length);
-	if (!err)
-		err = mem_u32(reader->mem, at + o->str_state, &state);
+		err = py_find_text(reader, at, &text);
 	if (err)
 		return err;
-	unsigned kind = state >> o->str_kind_bit & 7;
-	bool compact = state >> o->str_compact_bit & 1, ascii = state >> o->str_ascii_bit & 1;
-	if (length > SIZE_MAX_SANE)
-		return error_new(ERROR_INPUT, "a str object of 0x%llx characters",
-				 (unsigned long long)length);
-	if ((kind != 1 && kind != 2 && kind != 4) || (ascii && kind != 1))
-		return error_new(ERROR_INPUT, "a str object in state 0x%x", state);
-
-	taddr data = at + (ascii ? o->str_ascii : o->str_compact);
-	if (!compact) {
-		// The old kind of object has its characters elsewhere.
-		err = mem_u64(reader->mem, at + o->str_compact, &data);
-		if (err)
-			return err;
-	}
-	size_t n = length < max ? (size_t)length : max;
-	err = read_raw(reader, data, n * kind, &raw);
+	size_t n = text.length < max ? (size_t)text.length : max;
+	err = py_read_raw(reader, text.data, n * text.width, &raw);
 	if (err || reader->touch_only)
 		return err;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t c = raw.data[i];
 		uint16_t c2;
 
-		if (kind == 2) {
+		if (text.width == 2) {
 			memcpy(&c2, raw.data + i * 2, 2);
 			c = le16toh(c2);
-		} else if (kind == 4) {
+		} else if (text.width == 4) {
 			memcpy(&c, raw.data + i * 4, 4);
 			c = le32toh(c);
 		}
@@ -174,5 +250,5 @@ struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct
 			return error_new(ERROR_INPUT, "a str object with character 0x%x", c);
 		add_utf8(&utf8, c);
 	}
-	return add_clean(ret, &utf8, length > max);
+	return add_clean(ret, &utf8, text.length > max);
 }

@@ -8,12 +8,17 @@
 #include "../cleanup.h"
 #include "pyentry.h"
 #include "pyframe.h"
+#include "pylocals.h"
 #include "pywalk.h"
 #include "seen.h"
 
 // All threads together: what a dump of anybody's making may cost.
 #define PY_MAX_ALL_FRAMES ((size_t)1 << 20)
 #define PY_MAX_CODE_BYTES ((size_t)64 << 20)
+
+// Frames whose variables are read, and bytes that these may be.
+#define PY_MAX_LOCALS_FRAMES 4096
+#define PY_MAX_LOCALS_BYTES  ((size_t)32 << 20)
 
 // A clock is read once in so many frames.
 #define DEADLINE_FRAMES 16
@@ -32,6 +37,13 @@ struct cursor {
 	size_t n; /* frames so far */
 };
 
+// A frame whose variables are wanted.
+struct located {
+	taddr frame, code;
+	uint32_t thread, index; /* where it is in the state */
+	size_t depth;		/* of its stack, 0 is the innermost */
+};
+
 struct walk {
 	const struct mem *mem;
 	const struct py_layout *py;
@@ -47,6 +59,8 @@ struct walk {
 	size_t n_cursors, cursors_room;
 	unsigned until_clock;
 	int good_frames; /* whose code was read */
+	bool locals, hide;
+	LIST(struct located) located; /* in the state's arena */
 };
 
 static void walk_deinit(struct walk *w)
@@ -85,8 +99,24 @@ static struct error *gap_from(struct walk *w, struct error *err, char **gap)
 	return *gap ? NULL : error_nomem();
 }
 
+static struct error *locate(struct walk *w, taddr frame, taddr code, const struct cursor *cursor,
+			    const struct py_thread *thread)
+{
+	struct located *to = LIST_ADD(&w->state->arena, &w->located);
+
+	if (!to)
+		return error_nomem();
+	*to = (struct located){ .frame = frame,
+				.code = code,
+				.thread = cursor->thread,
+				.index = w->capture ? 0 : (uint32_t)thread->frames.n - 1,
+				.depth = cursor->n };
+	return NULL;
+}
+
 // One frame; *RET is the next one outwards. What does not hold is an error that ends the chain.
-static struct error *walk_frame(struct walk *w, taddr at, struct py_thread *thread, taddr *ret)
+static struct error *walk_frame(struct walk *w, taddr at, const struct cursor *cursor,
+				struct py_thread *thread, taddr *ret)
 {
 	const struct py_code *code = NULL;
 	struct py_raw_frame frame = {};
@@ -122,6 +152,8 @@ static struct error *walk_frame(struct walk *w, taddr at, struct py_thread *thre
 			return error_nomem();
 		err = py_frames_show(&w->f, &frame, code, shown);
 	}
+	if (!err && w->locals && !glue)
+		err = locate(w, at, frame.code, cursor, thread);
 	if (!err)
 		*ret = frame.back;
 	return err;
@@ -154,7 +186,7 @@ static struct error *walk_page(struct walk *w, struct cursor *cursor, struct py_
 			else
 				err = seen_add(&w->frames, frame, 0);
 			if (!err)
-				err = walk_frame(w, frame, thread, &cursor->at);
+				err = walk_frame(w, frame, cursor, thread, &cursor->at);
 			cursor->n++;
 		} while (!err && cursor->at && cursor->at / TARGET_PAGE == page);
 	}
@@ -394,6 +426,50 @@ static struct error *walk_interpreter(struct walk *w, taddr at, taddr *ret)
 	return err;
 }
 
+static int compare_located(const void *a, const void *b)
+{
+	const struct located *x = a, *y = b;
+
+	if (x->depth != y->depth)
+		return x->depth < y->depth ? -1 : 1;
+	return x->thread < y->thread ? -1 : x->thread > y->thread;
+}
+
+// The variables of innermost frames tell most and come first.
+static struct error *walk_locals(struct walk *w)
+{
+	struct py_reader *reader = &w->f.reader;
+	struct error *err = NULL;
+	size_t n = w->located.n;
+
+	if (!n)
+		return NULL;
+	qsort(w->located.v, n, sizeof(*w->located.v), compare_located);
+	reader->budget = PY_MAX_LOCALS_BYTES;
+	reader->deadline = py_reader_deadline(w->deadline, PY_LOCALS_TIME);
+	reader->late = false;
+	for (size_t i = 0; i < n && !err; i++) {
+		const struct located *from = &w->located.v[i];
+		py_locals list = {};
+
+		if (i == PY_MAX_LOCALS_FRAMES)
+			err = py_limit("those of %zu of %zu frames were read", i, n);
+		else if (py_reader_late(reader))
+			err = py_limit("the time for them was up after %zu of %zu frames", i, n);
+		else if (!reader->budget)
+			err = py_limit("they were too large after %zu of %zu frames", i, n);
+		if (err)
+			break;
+		err = py_frames_gap(&w->f, "local variables",
+				    py_frame_locals(reader, from->frame, from->code, w->hide,
+						    &w->state->arena, &list));
+		if (!w->capture)
+			w->state->threads.v[from->thread].frames.v[from->index].locals = list;
+	}
+	reader->deadline = 0;
+	return py_frames_gap(&w->f, "local variables", err);
+}
+
 static struct error *walk_interpreters(struct walk *w)
 {
 	const union py_offsets *o = &w->py->offsets;
@@ -437,7 +513,7 @@ static struct error *walk_interpreters(struct walk *w)
 	}
 	for (int i = 0; !err && i < n; i++)
 		err = py_frames_gap(&w->f, "whether garbage was being collected", walk_gc(w, list[i]));
-	return err;
+	return err ? err : walk_locals(w);
 }
 
 static struct error *walk_runtime(struct walk *w)
@@ -466,6 +542,8 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 						 .deadline = deadline,
 						 .max_threads = PY_MAX_THREADS,
 						 .max_frames = PY_MAX_FRAMES,
+						 .locals = hint->locals,
+						 .hide = hint->locals_redacted,
 						 .f = { .reader.touch_only = for_capture,
 							.arena = &state.arena,
 							.gaps = &state.gaps },

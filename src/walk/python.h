@@ -14,8 +14,16 @@
 #define PY_MAX_THREADS	    20000
 #define PY_MAX_INTERPRETERS 256
 #define PY_MAX_STRING	    4096
+#define PY_LOCALS_TIME	    INT64_C(100000000) /* nanoseconds */
 
 struct py_layout; /* walk/pylayout.h */
+
+/* A variable, as text; clean UTF-8. */
+struct py_local {
+	char *name, *value;
+};
+
+typedef LIST(struct py_local) py_locals;
 
 struct py_frame {
 	/* Clean UTF-8, "?" where it could not be read (which is then a gap of the state). */
@@ -35,6 +43,7 @@ struct py_frame {
 	 */
 	taddr on_c_stack;
 	taddr address; /* of the interpreter's frame */
+	py_locals locals; /* none unless the hint wants them */
 };
 
 struct py_thread {
@@ -80,7 +89,8 @@ struct error *python_find(struct images *images, const struct mem *mem, struct a
  * thread then has its innermost frames.
  *
  * With `for_capture` only the bytes are touched that a later call needs (the recorder keeps
- * them): no strings are built, RET stays empty.
+ * them): no strings are built, RET stays empty. Variables come last, those of innermost frames
+ * first, and take no longer than PY_LOCALS_TIME of what there is until the deadline.
  */
 struct error *walk_python(const struct mem *mem, const struct python_hint *hint, bool for_capture,
 			  int64_t deadline, struct py_state *ret) __attribute__((warn_unused_result));
