@@ -11,6 +11,7 @@
 #include "../walk/native.h"
 #include "../walk/python.h"
 #include "calls.h"
+#include "disassembler.h"
 #include "fault.h"
 #include "hints.h"
 #include "gil.h"
@@ -451,10 +452,16 @@ static struct error *explain_fault(struct analysis *a)
 {
 	struct findings *f = a->findings;
 	taddr pc = fault_pc(a->snapshot);
+	const struct disassembler *disassembler;
+	struct error *err = NULL;
 
-	struct error *err = fault_explain(a->snapshot, &a->images.mem.mem,
-					  pc ? symbolizer_function_start(a->symbolizer, pc) : 0,
-					  &f->arena, &f->fault);
+	if (pc)
+		err = gaps_take(&f->arena, &f->gaps, "the faulting instruction",
+				"install the capstone library", disassembler_load(&disassembler));
+	if (!err)
+		err = fault_explain(a->snapshot, &a->images.mem.mem,
+				    pc ? symbolizer_function_start(a->symbolizer, pc) : 0, &f->arena,
+				    &f->fault);
 	if (!err && f->fault.present && f->fault.class == FAULT_ABORT)
 		err = messages_find(&a->images, &a->images.mem.mem, &f->arena, &f->fault.message,
 				    &f->fault.message_source);

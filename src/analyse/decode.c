@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "decode.h"
 
-#include <capstone/capstone.h>
 #include <ctype.h>
 #include <endian.h>
 #include <string.h>
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "disassembler.h"
 
 #define AROUND	     5
 #define MAX_INSN     16
 #define LONGEST_LEAD 4096 /* bytes from a function's start that are decoded to get to pc */
 
+// There as soon as an engine is open.
+static const struct disassembler *capstone;
+
 static struct error *open_engine(const struct arch *arch, bool detail, csh *ret)
 {
-	cs_err status = arch->id == ARCH_X86_64 ? cs_open(CS_ARCH_X86, CS_MODE_64, ret)
-						: cs_open(CS_ARCH_ARM64, CS_MODE_ARM, ret);
+	struct error *err = disassembler_load(&capstone);
+
+	if (err)
+		return err;
+	cs_err status = arch->id == ARCH_X86_64 ? capstone->open(CS_ARCH_X86, CS_MODE_64, ret)
+						: capstone->open(CS_ARCH_ARM64, CS_MODE_ARM, ret);
 
 	if (status == CS_ERR_MEM)
 		return error_nomem();
 	if (status != CS_ERR_OK)
-		return error_new(ERROR_UNSUPPORTED, "capstone: %s", cs_strerror(status));
+		return error_new(ERROR_UNSUPPORTED, "capstone: %s", capstone->strerror(status));
 	if (detail)
-		cs_option(*ret, CS_OPT_DETAIL, CS_OPT_ON);
+		capstone->option(*ret, CS_OPT_DETAIL, CS_OPT_ON);
 	return NULL;
 }
 
@@ -112,9 +119,9 @@ static struct error *x86_operand(csh engine, const cs_insn *insn, unsigned index
 	const cs_x86_op *x = &insn->detail->x86.operands[index];
 	_cleanup_(buf_deinit) struct buf buf = {};
 	struct operand op = { .known = true, .size = x->size };
-	const char *segment = cs_reg_name(engine, x->mem.segment);
-	const char *base = cs_reg_name(engine, x->mem.base);
-	const char *at = cs_reg_name(engine, x->mem.index);
+	const char *segment = capstone->reg_name(engine, x->mem.segment);
+	const char *base = capstone->reg_name(engine, x->mem.base);
+	const char *at = capstone->reg_name(engine, x->mem.index);
 	uint64_t v;
 	unsigned n = 0;
 
@@ -227,7 +234,7 @@ static bool in_group(const cs_insn *insn, unsigned group)
 static struct error *x86_divisor(csh engine, const cs_x86_op *x, const struct regs *regs,
 				 const struct mem *mem, struct arena *arena, struct decoded *ret)
 {
-	const char *name = x->type == X86_OP_REG ? cs_reg_name(engine, x->reg) : NULL;
+	const char *name = x->type == X86_OP_REG ? capstone->reg_name(engine, x->reg) : NULL;
 
 	ret->divides = true;
 	if (name) {
@@ -262,7 +269,7 @@ static struct error *x86_target(csh engine, const cs_insn *insn, const struct re
 	if (ret->returns) {
 		ret->target_known = !error_drop(mem_u64(mem, regs_sp(regs), &ret->target));
 	} else if (ret->jumps && insn->detail->x86.op_count) {
-		name = x->type == X86_OP_REG ? cs_reg_name(engine, x->reg) : NULL;
+		name = x->type == X86_OP_REG ? capstone->reg_name(engine, x->reg) : NULL;
 		if (name)
 			ret->target_known = register_value(regs, name, &ret->target);
 		else if (x->type == X86_OP_MEM && ret->n_operands && ret->operands[0].known)
@@ -308,7 +315,7 @@ static unsigned a64_size(csh engine, const cs_insn *insn)
 	size_t len = strlen(m);
 	const char *name = insn->detail->arm64.op_count &&
 					   insn->detail->arm64.operands[0].type == ARM64_OP_REG
-				   ? cs_reg_name(engine, insn->detail->arm64.operands[0].reg)
+				   ? capstone->reg_name(engine, insn->detail->arm64.operands[0].reg)
 				   : NULL;
 	unsigned one = 8;
 
@@ -332,8 +339,8 @@ static struct error *a64_operand(csh engine, const cs_insn *insn, unsigned index
 	const cs_arm64_op *x = &insn->detail->arm64.operands[index];
 	_cleanup_(buf_deinit) struct buf buf = {};
 	struct operand op = { .known = true, .size = a64_size(engine, insn) };
-	const char *base = cs_reg_name(engine, x->mem.base);
-	const char *at = cs_reg_name(engine, x->mem.index);
+	const char *base = capstone->reg_name(engine, x->mem.base);
+	const char *at = capstone->reg_name(engine, x->mem.index);
 	uint64_t v;
 	unsigned n = 0;
 
@@ -390,7 +397,7 @@ static struct error *a64_decode(csh engine, const cs_insn *insn, const struct re
 	if (!strcmp(m, "brk"))
 		ret->jumps = false;
 	const char *name = x->op_count && x->operands[0].type == ARM64_OP_REG
-				   ? cs_reg_name(engine, x->operands[0].reg)
+				   ? capstone->reg_name(engine, x->operands[0].reg)
 				   : NULL;
 	if (ret->returns && !name)
 		name = "x30";
@@ -635,7 +642,7 @@ struct error *decode(const struct regs *regs, const struct mem *mem, taddr pc, s
 	struct error *err = open_engine(regs->arch, true, &engine);
 	if (err)
 		return err;
-	size_t n = cs_disasm(engine, code, len, pc, 1, &insn);
+	size_t n = capstone->disasm(engine, code, len, pc, 1, &insn);
 	if (n) {
 		decoded.len = insn->size;
 		err = text_of(insn, arena, &decoded.text);
@@ -643,9 +650,9 @@ struct error *decode(const struct regs *regs, const struct mem *mem, taddr pc, s
 			err = regs->arch->id == ARCH_X86_64
 				      ? x86_decode(engine, insn, regs, mem, arena, &decoded)
 				      : a64_decode(engine, insn, regs, arena, &decoded);
-		cs_free(insn, n);
+		capstone->free(insn, n);
 	}
-	cs_close(&engine);
+	capstone->close(&engine);
 	struct evex evex;
 	if (!err && !n && regs->arch->id == ARCH_X86_64 && evex_parse(code, len, &evex)) {
 		err = evex_decode(&evex, regs, pc, arena, &decoded);
@@ -664,7 +671,7 @@ static bool step(csh engine, const struct arch *arch, const uint8_t **p, size_t 
 		 uint64_t *address, cs_insn *insn, struct evex *evex)
 {
 	*evex = (struct evex){};
-	if (cs_disasm_iter(engine, p, left, address, insn))
+	if (capstone->disasm_iter(engine, p, left, address, insn))
 		return true;
 	if (arch->id != ARCH_X86_64 || !evex_parse(*p, *left, evex))
 		return false;
@@ -680,7 +687,7 @@ static bool leads_to(csh engine, const struct arch *arch, const uint8_t *code, s
 		     size_t count, size_t *ret)
 {
 	size_t begin[AROUND] = {}, n = 0, at = 0;
-	cs_insn *insn = cs_malloc(engine);
+	cs_insn *insn = capstone->malloc(engine);
 	const uint8_t *p = code;
 	size_t left = len;
 	uint64_t address = 0;
@@ -692,7 +699,7 @@ static bool leads_to(csh engine, const struct arch *arch, const uint8_t *code, s
 		begin[n++ % AROUND] = at;
 		at = len - left;
 	}
-	cs_free(insn, 1);
+	capstone->free(insn, 1);
 	if (left || !n)
 		return false;
 	if (count > n)
@@ -775,7 +782,7 @@ struct error *decode_around(const struct arch *arch, const struct mem *mem, tadd
 		return err;
 	size_t from = find_lead(engine, arch, mem, pc, start, code, &lead);
 	size_t len = lead + mem_read_some(mem, pc, code + lead, (AROUND + 1) * MAX_INSN);
-	cs_insn *insn = cs_malloc(engine);
+	cs_insn *insn = capstone->malloc(engine);
 	if (!insn)
 		err = error_nomem();
 	// What the disassembler does not know ends it, but not before pc.
@@ -793,7 +800,7 @@ struct error *decode_around(const struct arch *arch, const struct mem *mem, tadd
 		after += here >= pc;
 	}
 	if (insn)
-		cs_free(insn, 1);
-	cs_close(&engine);
+		capstone->free(insn, 1);
+	capstone->close(&engine);
 	return err;
 }

@@ -653,6 +653,11 @@ struct error *fault_explain(const struct snapshot *snapshot, const struct mem *m
 			if (!err)
 				err = decode_around(s.regs->arch, mem, guilty, function_start, arena,
 						    &fault);
+			// Without a disassembler the signal and its address still say something.
+			if (err && err->kind == ERROR_UNSUPPORTED) {
+				error_free(err);
+				err = NULL;
+			}
 		}
 	}
 	if (!err)

@@ -288,3 +288,30 @@ def test_schema_is_the_contract(pcatch):
     assert json.loads((ROOT / "doc" / "report.schema.json").read_text()) == json.loads(
         contract.read_text()
     )
+
+
+def mapped(pid):
+    with open("/proc/%d/maps" % pid) as file:
+        return {line.split(None, 5)[5].strip() for line in file if "/" in line}
+
+
+def test_waiting_does_not_load_what_only_a_report_needs(pcatch, victim):
+    target = pcatch.start(victim("null-deref"))
+    watcher = pcatch.attach(target.truth["pid"])
+    assert not [path for path in mapped(watcher.pid) if "capstone" in path]
+
+
+def test_report_without_the_disassembler_says_so(pcatch, victim):
+    report = pcatch.catch(victim("null-deref"))
+    listed = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout
+    paths = re.findall(r"=> (\S*/libcapstone\.so\S*)", listed)
+    hide = "".join("mount --bind /dev/null %s && " % os.path.realpath(path) for path in paths)
+    if not paths or pcatch.start("unshare", "-m", "sh", "-c", hide + "true").wait():
+        pytest.skip("no way to hide capstone from one process here")
+    show = hide + '"$0" show -f json "$1"'
+    shown = pcatch.start("unshare", "-m", "sh", "-c", show, pcatch.program, report.dump)
+    assert shown.wait() == 0, shown.stderr
+    said = json.loads(shown.stdout)
+    assert said["verdict"]["cause"] == "native-crash"
+    assert [gap for gap in said["gaps"] if gap["what"] == "the faulting instruction"]
+    assert not [gap for gap in report.json["gaps"] if gap["what"] == "the faulting instruction"]
