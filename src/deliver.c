@@ -20,14 +20,14 @@
 #include "walk/image.h"
 
 // Colours are for terminals, and for those who did not ask to be spared (no-color.org).
-static bool wants_colour(int fd)
+bool wants_colour(int fd)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	return isatty(fd) && !(no && *no) && !(term && !strcmp(term, "dumb"));
 }
 
-static struct error *print(int fd, const struct buf *text)
+struct error *print(int fd, const struct buf *text)
 {
 	for (size_t done = 0; done < text->len;) {
 		ssize_t n = write(fd, text->data + done, text->len - done);
@@ -231,7 +231,7 @@ static struct error *annotate(const struct store *store, const char *name,
 	struct error *err = render_digest(findings, &digest);
 
 	if (!err)
-		err = store_reopen(store, name, "dmp", &fd);
+		err = store_reopen(store, name, "dmp", O_RDWR, &fd);
 	if (err)
 		return err;
 	_cleanup_(freep) struct annotation *notes = calloc(digest.notes.n + 1, sizeof(*notes));

@@ -2,6 +2,7 @@
 #ifndef PCATCH_DELIVER_H
 #define PCATCH_DELIVER_H
 
+#include "buf.h"
 #include "options.h"
 #include "store/file.h"
 
@@ -19,5 +20,11 @@ struct error *deliver_again(const struct options *options) __attribute__((warn_u
 
 /* What differs between the dumps at options->file and options->other, on standard output. */
 struct error *deliver_diff(const struct options *options) __attribute__((warn_unused_result));
+
+/* Whether FD is a terminal whose user wants colours. */
+bool wants_colour(int fd);
+
+/* All of TEXT to FD, which is standard output or standard error. */
+struct error *print(int fd, const struct buf *text) __attribute__((warn_unused_result));
 
 #endif

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "deliver.h"
 #include "options.h"
+#include "reports.h"
 
 // Of run, as of env(1): it failed itself; its program cannot be executed; there is none.
 enum { EXIT_USAGE = 2, EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
@@ -37,8 +38,13 @@ static void report(const struct store *store, const struct options *options,
 	pid_t pid = options->children ? fork() : -1;
 
 	// Without a child, asked for or to be had, it is done here.
-	if (pid <= 0)
+	if (pid <= 0) {
 		err = deliver(store, options, snapshot);
+		// The report is there; what became of others does not make it less.
+		struct error *untidy = err ? NULL : reports_tidy(store, options);
+		if (untidy)
+			complain(untidy);
+	}
 	if (err) {
 		complain(err);
 		__atomic_add_fetch(failed, 1, __ATOMIC_SEQ_CST);
@@ -246,9 +252,12 @@ int main(int argc, char **argv)
 	}
 	if (outcome == OPTIONS_DONE)
 		return EXIT_SUCCESS;
-	if (o.command != COMMAND_SHOW && o.command != COMMAND_DIFF)
+	if (o.command == COMMAND_RUN || o.command == COMMAND_ATTACH || o.command == COMMAND_SNAPSHOT)
 		return watch_with(&o);
-	err = o.command == COMMAND_DIFF ? deliver_diff(&o) : deliver_again(&o);
+	err = o.command == COMMAND_DIFF	   ? deliver_diff(&o)
+	      : o.command == COMMAND_LIST  ? reports_list(&o)
+	      : o.command == COMMAND_PRUNE ? reports_prune(&o)
+					   : deliver_again(&o);
 	if (err) {
 		complain(err);
 		return EXIT_FAILURE;

@@ -19,6 +19,8 @@
 #define LINES_DEFAULT 50
 #define LINES_MAX 10000
 #define SAMPLE_DEFAULT 5.0
+#define KEEP_REPORTS 1000
+#define KEEP_BYTES (UINT64_C(4) << 30)
 
 static const char *const command_names[] = {
 	[COMMAND_RUN] = "run",
@@ -26,6 +28,8 @@ static const char *const command_names[] = {
 	[COMMAND_SNAPSHOT] = "snapshot",
 	[COMMAND_SHOW] = "show",
 	[COMMAND_DIFF] = "diff",
+	[COMMAND_LIST] = "list",
+	[COMMAND_PRUNE] = "prune",
 };
 
 static const char help[] =
@@ -36,6 +40,8 @@ static const char help[] =
 	"       pcatch show [-f FORMAT] FILE.dmp\n"
 	"       pcatch show -f core [-o DIR] FILE.dmp\n"
 	"       pcatch diff [-f FORMAT] A.dmp B.dmp\n"
+	"       pcatch list [-o DIR] [-f FORMAT] [-v]\n"
+	"       pcatch prune [-o DIR] [--keep-...] [--dry-run]\n"
 	"\n"
 	"Watch a process until it ends, and say why it did.\n"
 	"\n"
@@ -44,6 +50,8 @@ static const char help[] =
 	"  snapshot  report on a process that lives on\n"
 	"  show      say again, from a dump alone, what was said at the death\n"
 	"  diff      what differs between two dumps: environment, limits, user, ...\n"
+	"  list      the reports of a folder, grouped by what they died of\n"
+	"  prune     remove old reports, of the most frequent kind first\n"
 	"\n"
 	"  -o, --output DIR    folder for reports [$PCATCH_DIR, else for root\n"
 	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
@@ -58,6 +66,10 @@ static const char help[] =
 	"      --locals        show local variables\n"
 	"      --sample SECS   seconds between two samples, 0 for none [5]\n"
 	"      --no-redact     do not replace what looks like a secret\n"
+	"      --keep-reports N, --keep-bytes SIZE, --keep-days N\n"
+	"                      what the folder may hold after a report: the oldest of\n"
+	"                      the most frequent go first; 0 for no bound [1000, 4G, 0]\n"
+	"      --dry-run       prune: only say what would go\n"
 	"  -q, --quiet         say nothing but our own errors\n"
 	"  -v, --verbose       say when everything is armed\n"
 	"      --help          print this and exit\n"
@@ -68,12 +80,13 @@ static const char help[] =
 	"not; 2 for a wrong command line. The manual is pcatch(1).\n";
 
 enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
-       OPT_HELP, OPT_VERSION };
+       OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
        SHOW = 1 << COMMAND_SHOW, DIFF = 1 << COMMAND_DIFF, LIVE = RUN | ATTACH | SNAPSHOT,
-       ALL = LIVE | SHOW | DIFF };
+       LIST_REPORTS = 1 << COMMAND_LIST, PRUNE = 1 << COMMAND_PRUNE,
+       ALL = LIVE | SHOW | DIFF | LIST_REPORTS | PRUNE };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -86,6 +99,10 @@ static const struct option long_options[] = {
 	{ "sample", required_argument, NULL, OPT_SAMPLE },
 	{ "no-breakpoint", no_argument, NULL, OPT_NO_BREAKPOINT },
 	{ "no-redact", no_argument, NULL, OPT_NO_REDACT },
+	{ "keep-reports", required_argument, NULL, OPT_KEEP_REPORTS },
+	{ "keep-bytes", required_argument, NULL, OPT_KEEP_BYTES },
+	{ "keep-days", required_argument, NULL, OPT_KEEP_DAYS },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -119,8 +136,17 @@ static unsigned commands_of(int option)
 	case OPT_LINES:
 	case OPT_LOCALS:
 	case OPT_NO_REDACT:
-	case 'v':
 		return LIVE;
+	case 'v':
+		return LIVE | LIST_REPORTS;
+	case OPT_KEEP_REPORTS:
+	case OPT_KEEP_BYTES:
+	case OPT_KEEP_DAYS:
+		return LIVE | PRUNE;
+	case OPT_DRY_RUN:
+		return PRUNE;
+	case 'f':
+		return ALL & ~(unsigned)PRUNE;
 	default:
 		return ALL;
 	}
@@ -145,8 +171,9 @@ static struct error *parse_formats(char *list, struct options *o)
 	}
 	if (!(LIVE & (1u << o->command)) && (o->formats & (o->formats - 1)))
 		return bad("--format: %s writes one format, not several", command_names[o->command]);
-	if (o->command == COMMAND_DIFF && o->formats & ~(unsigned)(FORMAT_TEXT | FORMAT_JSON))
-		return bad("--format: diff writes text or json");
+	if ((o->command == COMMAND_DIFF || o->command == COMMAND_LIST) &&
+	    o->formats & ~(unsigned)(FORMAT_TEXT | FORMAT_JSON))
+		return bad("--format: %s writes text or json", command_names[o->command]);
 	return NULL;
 }
 
@@ -159,6 +186,23 @@ static struct error *parse_number(const char *what, const char *text, long min, 
 	if (!isdigit((unsigned char)text[0]) || *end || errno || v < min || v > max)
 		return bad("%s: '%s' is not a number from %ld to %ld", what, text, min, max);
 	*ret = v;
+	return NULL;
+}
+
+// "4G", "500M", "1048576"
+static struct error *parse_bytes(const char *what, const char *text, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	char *end;
+
+	errno = 0;
+	unsigned long long v = strtoull(text, &end, 10);
+	const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	if (!isdigit((unsigned char)text[0]) || errno || (*end && (!unit || end[1])) ||
+	    v > UINT64_MAX >> shift)
+		return bad("%s: '%s' is not a size such as 500M or 4G", what, text);
+	*ret = (uint64_t)v << shift;
 	return NULL;
 }
 
@@ -218,6 +262,15 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 		return NULL;
 	case OPT_SAMPLE:
 		return parse_sample(arg, &o->sample);
+	case OPT_KEEP_REPORTS:
+		return parse_number("--keep-reports", arg, 0, 1000000, &o->keep_reports);
+	case OPT_KEEP_BYTES:
+		return parse_bytes("--keep-bytes", arg, &o->keep_bytes);
+	case OPT_KEEP_DAYS:
+		return parse_number("--keep-days", arg, 0, 36500, &o->keep_days);
+	case OPT_DRY_RUN:
+		o->dry_run = true;
+		return NULL;
 	case OPT_NO_BREAKPOINT:
 		o->no_breakpoint = true;
 		return NULL;
@@ -278,6 +331,12 @@ static struct error *parse_target(char **args, int n, struct options *o)
 			return bad("output: show writes to its standard output, but for -f core");
 		o->file = args[0];
 		return NULL;
+	case COMMAND_LIST:
+	case COMMAND_PRUNE:
+		if (n)
+			return bad("%s: '%s' is too much; name the folder with -o",
+				   command_names[o->command], args[0]);
+		return NULL;
 	case COMMAND_DIFF:
 		if (n != 2)
 			return bad("diff: name two dumps");
@@ -306,7 +365,7 @@ static struct error *parse_command(const char *name, enum command *ret)
 			*ret = (enum command)i;
 			return NULL;
 		}
-	return bad("'%s' is no command: run, attach, snapshot, show or diff", name);
+	return bad("'%s' is no command: run, attach, snapshot, show, diff, list or prune", name);
 }
 
 struct error *options_parse(int argc, char **argv, struct options *ret,
@@ -314,10 +373,12 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 {
 	*ret = (struct options){ .formats = FORMAT_TEXT,
 				 .lines = LINES_DEFAULT,
-				 .sample = SAMPLE_DEFAULT };
+				 .sample = SAMPLE_DEFAULT,
+				 .keep_reports = KEEP_REPORTS,
+				 .keep_bytes = KEEP_BYTES };
 	*outcome = OPTIONS_GO;
 	if (argc < 2)
-		return bad("which command? run, attach, snapshot, show or diff");
+		return bad("which command? run, attach, snapshot, show, diff, list or prune");
 	bool early = argv[1][0] == '-';
 	struct error *err = early ? NULL : parse_command(argv[1], &ret->command);
 	if (err)
@@ -343,16 +404,18 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 		if (c == '?')
 			return bad("%s is no option, or has an argument too many", given);
 		if (early)
-			return bad("name the command first: pcatch run|attach|snapshot|show|diff %s", given);
+			return bad("name the command first: pcatch run|attach|snapshot|show|diff|list|prune %s", given);
 		if (!(commands_of(c) & (1u << ret->command)))
-			return bad("%s means nothing to %s", index >= 0 ? long_options[index].name : given,
-				   command_names[ret->command]);
+			return index >= 0 ? bad("--%s means nothing to %s", long_options[index].name,
+						command_names[ret->command])
+					  : bad("-%c means nothing to %s", c,
+						command_names[ret->command]);
 		err = parse_option(c, optarg, ret);
 		if (err)
 			return err;
 	}
 	if (early)
-		return bad("which command? run, attach, snapshot, show or diff");
+		return bad("which command? run, attach, snapshot, show, diff, list or prune");
 	return parse_target(args + optind, n - optind, ret);
 }
 

@@ -7,7 +7,8 @@
 
 #include "target/snapshot.h"
 
-enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF };
+enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF,
+	       COMMAND_LIST, COMMAND_PRUNE };
 
 enum format { FORMAT_TEXT = 1, FORMAT_JSON = 2, FORMAT_HTML = 4, FORMAT_CORE = 8 };
 
@@ -21,6 +22,10 @@ struct options {
 	const char *output;  /* NULL: the default folder */
 	unsigned formats;    /* enum format */
 	bool children, locals, no_breakpoint, no_redact, quiet, verbose;
+	bool dry_run;	     /* prune */
+	/* What the folder may hold, 0 for no bound. */
+	long keep_reports, keep_days;
+	uint64_t keep_bytes;
 	strings logs;
 	int lines;
 	double sample;

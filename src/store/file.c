@@ -110,37 +110,55 @@ static int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-struct error *store_open(const char *path, struct store *ret)
+// The folder that PATH, which may be NULL, stands for; malloc'ed.
+static struct error *wanted_path(const char *path, char **ret)
 {
-	_cleanup_(freep) char *wanted = NULL, *absolute = NULL;
-	struct error *err = NULL;
+	if (!path)
+		return default_path(ret);
+	*ret = strdup(path);
+	return *ret ? NULL : error_nomem();
+}
 
-	if (path)
-		wanted = strdup(path);
-	else
-		err = default_path(&wanted);
-	if (!err && !wanted)
-		err = error_nomem();
-	if (!err)
-		err = make_folders(wanted);
-	if (err)
-		return err;
-
+static struct error *open_folder(const char *wanted, struct store *ret)
+{
 	_cleanup_(closep) int dir = open(wanted, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return error_errno(errno, "cannot use the folder %s", wanted);
-	absolute = realpath(wanted, NULL);
+	char *absolute = dir < 0 ? NULL : realpath(wanted, NULL);
+
 	if (!absolute)
 		return error_errno(errno, "cannot use the folder %s", wanted);
+	*ret = (struct store){ .dir = TAKE_FD(dir), .path = absolute };
+	return NULL;
+}
+
+struct error *store_find(const char *path, struct store *ret)
+{
+	_cleanup_(freep) char *wanted = NULL;
+	struct error *err = wanted_path(path, &wanted);
+
+	return err ? err : open_folder(wanted, ret);
+}
+
+struct error *store_open(const char *path, struct store *ret)
+{
+	_cleanup_(freep) char *wanted = NULL;
+	_cleanup_(store_close) struct store store = { .dir = -1 };
+	struct error *err = wanted_path(path, &wanted);
+
+	if (!err)
+		err = make_folders(wanted);
+	if (!err)
+		err = open_folder(wanted, &store);
+	if (err)
+		return err;
 	char temp[32];
-	_cleanup_(closep) int fd = open_temporary(dir, temp, sizeof(temp));
+	_cleanup_(closep) int fd = open_temporary(store.dir, temp, sizeof(temp));
 	// One byte, as a full disk has room for empty files.
 	int errnum = fd < 0 || write_all(fd, "", 1) ? errno : 0;
 	if (*temp)
-		unlinkat(dir, temp, 0);
+		unlinkat(store.dir, temp, 0);
 	if (errnum)
-		return error_errno(errnum, "cannot write into the folder %s", absolute);
-	*ret = (struct store){ .dir = TAKE_FD(dir), .path = TAKE(absolute) };
+		return error_errno(errnum, "cannot write into the folder %s", store.path);
+	*ret = TAKE(store);
 	return NULL;
 }
 
@@ -277,7 +295,8 @@ struct error *store_write(const struct store *store, const char *name, const cha
 	return NULL;
 }
 
-struct error *store_reopen(const struct store *store, const char *name, const char *suffix, int *ret)
+struct error *store_reopen(const struct store *store, const char *name, const char *suffix,
+			   int flags, int *ret)
 {
 	_cleanup_(freep) char *file = NULL;
 
@@ -285,7 +304,8 @@ struct error *store_reopen(const struct store *store, const char *name, const ch
 		file = NULL;
 		return error_nomem();
 	}
-	int fd = openat(store->dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = openat(store->dir, file,
+			flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return error_errno(errno, "cannot open %s/%s", store->path, file);
 	*ret = fd;

@@ -21,6 +21,8 @@ struct store {
  * $XDG_STATE_HOME/pcatch, else ~/.local/state/pcatch.
  */
 struct error *store_open(const char *path, struct store *ret) __attribute__((warn_unused_result));
+/* The same folder, as it is: nothing is made and nothing is tried. */
+struct error *store_find(const char *path, struct store *ret) __attribute__((warn_unused_result));
 void store_close(struct store *store); /* safe on zero and twice */
 
 /*
@@ -38,8 +40,8 @@ struct error *store_write(const struct store *store, const char *name, const cha
 			  const void *data, size_t len, char **path_ret)
 	__attribute__((warn_unused_result));
 
-/* Open NAME.SUFFIX, which store_write() wrote, for reading and writing. No link is followed. */
+/* Open NAME.SUFFIX, with FLAGS as for open(2). No link is followed. */
 struct error *store_reopen(const struct store *store, const char *name, const char *suffix,
-			   int *ret) __attribute__((warn_unused_result));
+			   int flags, int *ret) __attribute__((warn_unused_result));
 
 #endif
