@@ -192,7 +192,7 @@ static struct error *tell(const struct options *options, const struct findings *
 
 	if (options->quiet)
 		return NULL;
-	if (options->command != COMMAND_SNAPSHOT) {
+	if (options->command != COMMAND_SNAPSHOT && options->command != COMMAND_AUTOPSY) {
 		err = render_summary(findings, path ? path : "none", wants_colour(STDERR_FILENO),
 				     &out);
 		return err ? err : print(STDERR_FILENO, &out);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "autopsy.h"
 #include "capture/watch.h"
 #include "cleanup.h"
 #include "deliver.h"
@@ -238,6 +239,20 @@ static int watch_with(const struct options *o)
 	return ended_by >= 0 ? end_like(ended_by) : status;
 }
 
+static int examine(const struct options *o)
+{
+	_cleanup_(store_close) struct store store = { .dir = -1 };
+	bool alive = false;
+	struct error *err = store_open(o->output, &store);
+
+	if (!err)
+		err = autopsy(&store, o, &alive);
+	if (!err)
+		return alive ? EXIT_FAILURE : EXIT_SUCCESS;
+	complain(err);
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(options_deinit) struct options o;
@@ -252,6 +267,8 @@ int main(int argc, char **argv)
 	}
 	if (outcome == OPTIONS_DONE)
 		return EXIT_SUCCESS;
+	if (o.command == COMMAND_AUTOPSY)
+		return examine(&o);
 	if (o.command == COMMAND_RUN || o.command == COMMAND_ATTACH || o.command == COMMAND_SNAPSHOT)
 		return watch_with(&o);
 	err = o.command == COMMAND_DIFF	   ? deliver_diff(&o)

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
@@ -11,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "cleanup.h"
+#include "live/pidfile.h"
+#include "moment.h"
 
 #define LINES_DEFAULT 50
+#define LINES_AUTOPSY 200
 #define LINES_MAX 10000
 #define SAMPLE_DEFAULT 5.0
 #define KEEP_REPORTS 1000
@@ -30,6 +31,7 @@ static const char *const command_names[] = {
 	[COMMAND_DIFF] = "diff",
 	[COMMAND_LIST] = "list",
 	[COMMAND_PRUNE] = "prune",
+	[COMMAND_AUTOPSY] = "autopsy",
 };
 
 static const char help[] =
@@ -42,6 +44,7 @@ static const char help[] =
 	"       pcatch diff [-f FORMAT] A.dmp B.dmp\n"
 	"       pcatch list [-o DIR] [-f FORMAT] [-v]\n"
 	"       pcatch prune [-o DIR] [--keep-...] [--dry-run]\n"
+	"       pcatch autopsy [--pidfile FILE] [--log FILE]... [--pid N] [--since TIME]\n"
 	"\n"
 	"Watch a process until it ends, and say why it did.\n"
 	"\n"
@@ -52,6 +55,7 @@ static const char help[] =
 	"  diff      what differs between two dumps: environment, limits, user, ...\n"
 	"  list      the reports of a folder, grouped by what they died of\n"
 	"  prune     remove old reports, of the most frequent kind first\n"
+	"  autopsy   what can still be known when nobody was attached\n"
 	"\n"
 	"  -o, --output DIR    folder for reports [$PCATCH_DIR, else for root\n"
 	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
@@ -62,7 +66,10 @@ static const char help[] =
 	"      --pidfile FILE  take the pid from FILE, and say what became of it\n"
 	"      --log FILE      show the last lines of FILE, too; may be repeated\n"
 	"                      (files behind fd 1 and 2 are found without it)\n"
-	"      --lines N       lines per log file [50]\n"
+	"      --lines N       lines per log file [50; for autopsy 200]\n"
+	"      --pid N         autopsy: the pid that it had\n"
+	"      --since TIME    autopsy: it ended after TIME, as 2026-11-26T08:03:39Z,\n"
+	"                      \"2 hours ago\" or seconds since 1970\n"
 	"      --locals        show local variables\n"
 	"      --sample SECS   seconds between two samples, 0 for none [5]\n"
 	"      --no-redact     do not replace what looks like a secret\n"
@@ -77,16 +84,17 @@ static const char help[] =
 	"\n"
 	"Exit status: run ends as its program does, 127 or 126 when it cannot be\n"
 	"started; attach is 0 when the end was caught and the report written, 1 when\n"
-	"not; 2 for a wrong command line. The manual is pcatch(1).\n";
+	"not; autopsy is 0 when an end was reported, 1 when not or when it is alive;\n"
+	"2 for a wrong command line. The manual is pcatch(1).\n";
 
 enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
-       OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_HELP, OPT_VERSION };
+       OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
        SHOW = 1 << COMMAND_SHOW, DIFF = 1 << COMMAND_DIFF, LIVE = RUN | ATTACH | SNAPSHOT,
-       LIST_REPORTS = 1 << COMMAND_LIST, PRUNE = 1 << COMMAND_PRUNE,
-       ALL = LIVE | SHOW | DIFF | LIST_REPORTS | PRUNE };
+       LIST_REPORTS = 1 << COMMAND_LIST, PRUNE = 1 << COMMAND_PRUNE, AUTOPSY = 1 << COMMAND_AUTOPSY,
+       ALL = LIVE | SHOW | DIFF | LIST_REPORTS | PRUNE | AUTOPSY };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -98,6 +106,8 @@ static const struct option long_options[] = {
 	{ "locals", no_argument, NULL, OPT_LOCALS },
 	{ "sample", required_argument, NULL, OPT_SAMPLE },
 	{ "no-breakpoint", no_argument, NULL, OPT_NO_BREAKPOINT },
+	{ "pid", required_argument, NULL, OPT_PID },
+	{ "since", required_argument, NULL, OPT_SINCE },
 	{ "no-redact", no_argument, NULL, OPT_NO_REDACT },
 	{ "keep-reports", required_argument, NULL, OPT_KEEP_REPORTS },
 	{ "keep-bytes", required_argument, NULL, OPT_KEEP_BYTES },
@@ -131,11 +141,15 @@ static unsigned commands_of(int option)
 	case OPT_SAMPLE:
 		return RUN | ATTACH;
 	case OPT_PIDFILE:
-		return ATTACH | SNAPSHOT;
+		return ATTACH | SNAPSHOT | AUTOPSY;
+	case OPT_PID:
+	case OPT_SINCE:
+		return AUTOPSY;
 	case OPT_LOG:
 	case OPT_LINES:
-	case OPT_LOCALS:
 	case OPT_NO_REDACT:
+		return LIVE | AUTOPSY;
+	case OPT_LOCALS:
 		return LIVE;
 	case 'v':
 		return LIVE | LIST_REPORTS;
@@ -169,11 +183,13 @@ static struct error *parse_formats(char *list, struct options *o)
 		else
 			return bad("--format: '%s' is none of text, json, html, core", name);
 	}
-	if (!(LIVE & (1u << o->command)) && (o->formats & (o->formats - 1)))
+	if (!((LIVE | AUTOPSY) & (1u << o->command)) && (o->formats & (o->formats - 1)))
 		return bad("--format: %s writes one format, not several", command_names[o->command]);
 	if ((o->command == COMMAND_DIFF || o->command == COMMAND_LIST) &&
 	    o->formats & ~(unsigned)(FORMAT_TEXT | FORMAT_JSON))
 		return bad("--format: %s writes text or json", command_names[o->command]);
+	if (o->command == COMMAND_AUTOPSY && o->formats & FORMAT_CORE)
+		return bad("--format: an autopsy has no memory to make a core of");
 	return NULL;
 }
 
@@ -257,6 +273,17 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 		err = parse_number("--lines", arg, 0, LINES_MAX, &n);
 		o->lines = (int)n;
 		return err;
+	case OPT_PID:
+		err = parse_number("--pid", arg, 1, INT_MAX, &n);
+		o->pid = (pid_t)n;
+		return err;
+	case OPT_SINCE: {
+		struct timespec now;
+
+		clock_gettime(CLOCK_REALTIME, &now);
+		err = moment_parse(arg, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &o->since);
+		return err ? error_prefix(err, "--since") : NULL;
+	}
 	case OPT_LOCALS:
 		o->locals = true;
 		return NULL;
@@ -280,37 +307,20 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 	}
 }
 
-// The pid in a file that a daemon wrote: a number, alone but for white space.
-static struct error *read_pidfile(const char *path, pid_t *ret)
+// The process that a pidfile names, who has to be there.
+static struct error *watched_by_pidfile(const char *path, pid_t *ret)
 {
-	char text[64];
-	struct stat st;
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	pid_t pid;
+	struct error *err = pidfile_read(path, &pid, NULL);
 
-	if (fd < 0)
-		return error_errno(errno, "cannot read pidfile %s", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return error_new(ERROR_SYSTEM, "pidfile %s is not a regular file", path);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return error_errno(errno, "cannot read pidfile %s", path);
-	while (n > 0 && isspace((unsigned char)text[n - 1]))
-		n--;
-	text[n] = '\0';
-	const char *start = text;
-	while (isspace((unsigned char)*start))
-		start++;
-	char *end;
-	errno = 0;
-	long pid = strtol(start, &end, 10);
-	if (!isdigit((unsigned char)*start) || *end || errno || pid <= 0 || pid > INT_MAX)
-		return error_new(ERROR_SYSTEM, "pidfile %s holds no process id", path);
-	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+	if (err)
+		return err;
+	if (kill(pid, 0) < 0 && errno == ESRCH)
 		return error_new(ERROR_GONE,
-				 "pidfile %s names process %ld, which does not exist: it is stale, and nobody "
-				 "is there to watch",
-				 path, pid);
-	*ret = (pid_t)pid;
+				 "pidfile %s names process %d, which does not exist: it is stale, and nobody "
+				 "is there to watch; 'pcatch autopsy --pidfile %s' says what can still be known",
+				 path, (int)pid, path);
+	*ret = pid;
 	return NULL;
 }
 
@@ -343,6 +353,13 @@ static struct error *parse_target(char **args, int n, struct options *o)
 		o->file = args[0];
 		o->other = args[1];
 		return NULL;
+	case COMMAND_AUTOPSY:
+		if (n)
+			return bad("autopsy: '%s' is one argument too many; a pid is given by --pid",
+				   args[0]);
+		if (!o->pidfile && !o->pid && !o->logs.n)
+			return bad("autopsy: name what is left: --pidfile FILE, --log FILE or --pid N");
+		return NULL;
 	default:
 		break;
 	}
@@ -350,7 +367,7 @@ static struct error *parse_target(char **args, int n, struct options *o)
 	if (o->pidfile && n)
 		return bad("%s: a pid or a --pidfile, not both", name);
 	if (o->pidfile)
-		return read_pidfile(o->pidfile, &o->pid);
+		return watched_by_pidfile(o->pidfile, &o->pid);
 	if (n != 1)
 		return bad("%s: name one process id%s", name, n ? "" : ", or --pidfile FILE");
 	struct error *err = parse_number(name, args[0], 1, INT_MAX, &pid);
@@ -365,7 +382,7 @@ static struct error *parse_command(const char *name, enum command *ret)
 			*ret = (enum command)i;
 			return NULL;
 		}
-	return bad("'%s' is no command: run, attach, snapshot, show, diff, list or prune", name);
+	return bad("'%s' is no command: run, attach, snapshot, show, diff, list, prune or autopsy", name);
 }
 
 struct error *options_parse(int argc, char **argv, struct options *ret,
@@ -378,11 +395,13 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 				 .keep_bytes = KEEP_BYTES };
 	*outcome = OPTIONS_GO;
 	if (argc < 2)
-		return bad("which command? run, attach, snapshot, show, diff, list or prune");
+		return bad("which command? run, attach, snapshot, show, diff, list, prune or autopsy");
 	bool early = argv[1][0] == '-';
 	struct error *err = early ? NULL : parse_command(argv[1], &ret->command);
 	if (err)
 		return err;
+	if (ret->command == COMMAND_AUTOPSY)
+		ret->lines = LINES_AUTOPSY;
 	// "+": what follows the program's name belongs to the program.
 	const char *letters = ret->command == COMMAND_RUN && !early ? "+:o:f:qv" : ":o:f:qv";
 	char **args = early ? argv : argv + 1;
@@ -404,7 +423,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 		if (c == '?')
 			return bad("%s is no option, or has an argument too many", given);
 		if (early)
-			return bad("name the command first: pcatch run|attach|snapshot|show|diff|list|prune %s", given);
+			return bad("name the command first: pcatch run|attach|... %s", given);
 		if (!(commands_of(c) & (1u << ret->command)))
 			return index >= 0 ? bad("--%s means nothing to %s", long_options[index].name,
 						command_names[ret->command])
@@ -415,7 +434,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 			return err;
 	}
 	if (early)
-		return bad("which command? run, attach, snapshot, show, diff, list or prune");
+		return bad("which command? run, attach, snapshot, show, diff, list, prune or autopsy");
 	return parse_target(args + optind, n - optind, ret);
 }
 

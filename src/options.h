@@ -8,14 +8,15 @@
 #include "target/snapshot.h"
 
 enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF,
-	       COMMAND_LIST, COMMAND_PRUNE };
+	       COMMAND_LIST, COMMAND_PRUNE, COMMAND_AUTOPSY };
 
 enum format { FORMAT_TEXT = 1, FORMAT_JSON = 2, FORMAT_HTML = 4, FORMAT_CORE = 8 };
 
 struct options {
 	enum command command;
 	char **program;	     /* run: what to start, NULL-terminated */
-	pid_t pid;	     /* attach, snapshot; from the pidfile too */
+	pid_t pid;	     /* attach, snapshot; from the pidfile too; autopsy: 0 where not given */
+	int64_t since;	     /* autopsy: nanoseconds since the epoch, 0 for no bound */
 	const char *pidfile; /* NULL: none */
 	const char *file;    /* show, diff */
 	const char *other;   /* diff: the second file */

@@ -10,6 +10,7 @@
 #include "../walk/messages.h"
 #include "../walk/native.h"
 #include "../walk/python.h"
+#include "aftermath.h"
 #include "calls.h"
 #include "disassembler.h"
 #include "fault.h"
@@ -659,6 +660,7 @@ static struct error *run(struct analysis *a)
 		err = python_from_logs(f);
 	if (err)
 		return err;
+	aftermath_find(f);
 	err = message_from_logs(f);
 	if (!err)
 		err = sign(f);

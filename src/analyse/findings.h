@@ -202,6 +202,42 @@ struct hints {
 
 enum symbols { SYMBOLS_NONE, SYMBOLS_DYNSYM, SYMBOLS_SYMTAB, SYMBOLS_DWARF, SYMBOLS_UNKNOWN };
 
+/* What has become of a process that an autopsy asked for. */
+enum fate {
+	FATE_GONE,
+	FATE_ALIVE,
+	FATE_ZOMBIE, /* ended, its parent has not asked how */
+	FATE_REUSED, /* gone, and its pid is another one's */
+};
+
+/* What an autopsy has to go by. Pointers are into the snapshot and the findings. */
+struct aftermath {
+	bool present;
+	enum fate fate;
+	bool restarted; /* the machine, since it was last seen */
+	bool shared;	/* others write to its logs, too */
+	int64_t from;	/* it was there then; 0: not known since when */
+	int64_t seen;	/* the last sign of its life; 0: none */
+	int64_t gone;	/* the first sign that it was gone */
+	const char *seen_by, *gone_by; /* what those signs are */
+	/* How it ended, in the words of who saw it. */
+	struct {
+		bool known;
+		int signo;     /* 0: it exited */
+		int exit_code;
+		enum confidence confidence;
+		int64_t at;
+		const char *source, *text;
+	} end;
+	const struct testimony *oom, *crash; /* the kernel's lines about it; NULL: none */
+	int64_t oom_at, crash_at;
+	bool crash_of_thread; /* the line is not of the pid, but of its name and time */
+	bool kernel_silent;   /* the kernel's log goes back far enough, and has no such line */
+	/* Signs in the logs; NULL: none. */
+	const struct hint *asked, *stopping, *stopped, *killing;
+	bool dump, traceback; /* python's fatal_error, exception: it wrote nothing after */
+};
+
 struct findings {
 	struct arena arena;
 	const struct snapshot *snapshot;
@@ -210,6 +246,7 @@ struct findings {
 	enum symbols *module_symbols;	      /* one per module; UNKNOWN where no frame needed it */
 	struct python_findings python;
 	struct hints hints;
+	struct aftermath aftermath;
 	struct fault fault;
 	struct verdict verdict;
 	char signature[17]; /* hash as hex, "" for none */

@@ -97,7 +97,20 @@ static int64_t log_offset(const struct log *log, const struct log_clock *clock)
 	return clock->utc_offset;
 }
 
-// A record of an error is often followed by lines without a mark: its traceback.
+/*
+ * A record of an error is often followed by lines without a mark: its traceback. Behind any other
+ * record a traceback is nobody's yet: it may be the interpreter's last word, in the middle of workers'
+ * lines.
+ */
+static bool opens_more(const char *line)
+{
+	static const char *const words[] = { "error", "critical", "fatal", "exception", NULL };
+	char small[LINE_LOOKED_AT];
+
+	small_letters(line, small, sizeof(small));
+	return has_one(small, words);
+}
+
 static bool goes_on(const char *line)
 {
 	return *line == ' ' || *line == '\t' || starts(line, "Traceback (most recent call last):");
@@ -112,6 +125,7 @@ static struct error *read_lines(struct findings *findings, const struct log *log
 				   .utc_offset = snapshot->host.utc_offset };
 	int slot = own_slot(process, &log->lines);
 	struct line_findings *before = NULL;
+	bool more = false;
 
 	if (log->modified > clock.latest)
 		clock.latest = log->modified;
@@ -127,7 +141,9 @@ static struct error *read_lines(struct findings *findings, const struct log *log
 		line->pid = logline_pid(text);
 		if (!line->pid && slot >= 0)
 			line->pid = logline_at_slot(text, slot);
-		if (!line->pid && !line->at && before && before->pid && goes_on(text))
+		if (line->pid || line->at)
+			more = opens_more(text);
+		else if (more && before && goes_on(text))
 			line->pid = before->pid;
 		before = line;
 		// Without a pid of ours there is nothing to tell a mark from another number.
@@ -480,6 +496,23 @@ struct error *hints_find(struct findings *findings)
 	if (!err)
 		find_last(findings);
 	return err;
+}
+
+size_t hints_pids(const struct snapshot *snapshot, pid_t *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t l = 0; l < snapshot->logs.n; l++)
+		for (size_t i = 0; i < snapshot->logs.v[l].lines.n; i++) {
+			pid_t pid = logline_pid(snapshot->logs.v[l].lines.v[i]);
+			size_t k = 0;
+
+			while (k < n && ret[k] != pid)
+				k++;
+			if (pid && k == n && n < max)
+				ret[n++] = pid;
+		}
+	return n;
 }
 
 enum author hints_author(const struct findings *findings, size_t log, size_t line)

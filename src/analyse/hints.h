@@ -11,6 +11,9 @@
  */
 struct error *hints_find(struct findings *findings) __attribute__((warn_unused_result));
 
+/* The pids that lines of the logs are marked with, the first MAX that are different; how many. */
+size_t hints_pids(const struct snapshot *snapshot, pid_t *ret, size_t max);
+
 /* The author of line LINE of log LOG; UNKNOWN too when nobody looked. */
 enum author hints_author(const struct findings *findings, size_t log, size_t line);
 

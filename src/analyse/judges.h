@@ -25,4 +25,7 @@ judge judge_out_of_memory, judge_cpu_limit_kill, judge_own_kill, judge_raised_ag
 	judge_hangup, judge_parent_death, judge_sent_from_outside, judge_sent, judge_unknown_kill,
 	judge_signal;
 
+/* verdict-autopsy.c: nobody was attached */
+judge judge_autopsy;
+
 #endif

@@ -39,6 +39,7 @@ struct text {
 	const strings *lines;
 	size_t end;
 	const char *margin;
+	bool shared; /* others write here, too, without a mark: a record that follows may be theirs */
 };
 
 static bool starts(const char *s, const char *prefix)
@@ -611,6 +612,8 @@ static struct error *scan_tracebacks(struct arena *arena, const struct text *tex
 			break;
 		if (!exception) {
 			// The program lived on to log: what it wrote before was not its end.
+			if (kind == LINE_RECORD && text->shared)
+				continue;
 			if (kind == LINE_RECORD && scan->uncaught) {
 				scan->logged = scan->uncaught;
 				scan->uncaught = NULL;
@@ -655,7 +658,7 @@ static size_t last_words(const struct text *text, size_t start, const char *what
 
 		if (starts(line, what))
 			return i;
-		if (!is_notice(line) && is_record(line))
+		if (!text->shared && !is_notice(line) && is_record(line))
 			return SIZE_MAX;
 	}
 	return SIZE_MAX;
@@ -764,7 +767,10 @@ static struct error *from_log(struct findings *findings, size_t index)
 	struct error *err = own_lines(findings, index, &lines);
 	if (err)
 		return err;
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
 	struct text text = { .lines = &lines, .end = lines.n, .margin = "" };
+	for (size_t i = 0; i < autopsy->left.n; i++)
+		text.shared |= autopsy->left.v[i].same_log;
 	while (text.end && blank(lines.v[text.end - 1]))
 		text.end--;
 	size_t start = text.end > MAX_LINES ? text.end - MAX_LINES : 0;

@@ -11,6 +11,7 @@ static judge judge_alive, judge_vanished, judge_unknown;
 // The first that knows the case has it: what is special stands before what is general, and who
 // raised a signal before which one it was.
 static judge *const judges[] = {
+	judge_autopsy,
 	judge_alive,
 	judge_vanished,
 
@@ -107,9 +108,11 @@ static bool judge_unknown(const struct findings *findings, struct opinion *opini
 }
 
 // What is left on disk misleads whoever comes next.
-static void advise_on_pidfile(const struct process *process, struct opinion *opinion)
+static void advise_on_pidfile(const struct snapshot *snapshot, struct opinion *opinion)
 {
-	if (!process->pidfile)
+	const struct process *process = &snapshot->process;
+
+	if (!process->pidfile || snapshot->autopsy.holder.pid)
 		return;
 	if (process->pidfile_state == PIDFILE_STALE)
 		opinion_advise(opinion,
@@ -139,7 +142,7 @@ struct error *verdict_judge(struct findings *findings)
 	if (death->kind != DEATH_SNAPSHOT && death->earlier.n)
 		scene_tell_earlier(findings, &opinion);
 	if (death->kind != DEATH_SNAPSHOT)
-		advise_on_pidfile(&findings->snapshot->process, &opinion);
+		advise_on_pidfile(findings->snapshot, &opinion);
 	for (size_t i = 0; i < opinion.gaps.n; i++) {
 		struct gap *gap = LIST_ADD(&findings->arena, &findings->gaps);
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdint.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../live/pidfile.h"
 #include "../live/procfs.h"
 #include "../live/relay.h"
 #include "../live/sampler.h"
@@ -481,28 +481,26 @@ static struct error *look_at_pidfile(struct watched *d, int status, struct snaps
 {
 	const char *path = d->watch->options->pidfile;
 	struct process *process = &snapshot->process;
-	char text[32] = "";
+	pid_t names;
 
 	process->pidfile = arena_strdup(&snapshot->arena, path);
 	if (!process->pidfile)
 		return error_nomem();
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n < 0 && errno != ENOENT)
-		return gaps_add(&snapshot->arena, &snapshot->gaps, "what became of the pidfile", NULL,
-				"%s: %s", path, strerror(errno));
-	if (n < 0) {
+	struct error *err = pidfile_read(path, &names, NULL);
+	if (err && err->kind == ERROR_SYSTEM && err->errnum == ENOENT) {
 		// Whom a signal ends cannot have cleaned up on its way out.
 		process->pidfile_state = WIFSIGNALED(status) ? PIDFILE_MISSING : PIDFILE_REMOVED;
+		error_free(err);
 		return NULL;
 	}
-	text[n] = '\0';
-	long names = strtol(text, NULL, 10);
+	if (err)
+		return gaps_take(&snapshot->arena, &snapshot->gaps, "what became of the pidfile", NULL,
+				 err);
 	bool own = names == d->traced->pid;
 	for (size_t i = 0; i < process->ns_pids.n; i++)
 		own |= names == process->ns_pids.v[i];
 	process->pidfile_state = own ? PIDFILE_STALE : PIDFILE_REPLACED;
-	process->pidfile_names = names > 0 && names <= INT_MAX ? (pid_t)names : 0;
+	process->pidfile_names = names;
 	return NULL;
 }
 

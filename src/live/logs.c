@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,11 +10,15 @@
 #include "../buf.h"
 #include "../cleanup.h"
 #include "errand.h"
+#include "past.h"
 #include "procfs.h"
 
 // The end of a file that is looked at, and what is kept of a long line.
 #define TAIL_MAX ((off_t)256 << 10)
 #define LINE_MAX_KEPT ((size_t)4096)
+
+// The same of a log that is searched for what was written long before its end.
+#define PAST_TAIL_MAX ((off_t)32 << 20)
 
 static struct error *add_line(struct snapshot *snapshot, struct log *log, const char *text,
 			      size_t len)
@@ -162,6 +167,202 @@ struct error *procfs_logs(struct snapshot *snapshot, int proc_dir, const strings
 		}
 		if (!was_seen(seen, &n_seen, ARRAY_SIZE(seen), &st))
 			err = add_log(snapshot, file, &st, paths->v[i], -1, lines);
+	}
+	return err;
+}
+
+/* Logs of a process that is gone: those who outlived it have written on. */
+
+struct tail {
+	char *text; /* malloc'ed, NUL behind it */
+	size_t len;
+	LIST(size_t) starts; /* of lines */
+	bool *kept;	     /* one for each */
+	struct arena arena;
+};
+
+static void tail_deinit(struct tail *tail)
+{
+	free(tail->text);
+	arena_deinit(&tail->arena);
+}
+
+static const char *tail_line(const struct tail *tail, size_t i, size_t *len)
+{
+	size_t start = tail->starts.v[i];
+	size_t end = i + 1 < tail->starts.n ? tail->starts.v[i + 1] - 1 : tail->len;
+
+	if (i + 1 == tail->starts.n && end > start && tail->text[end - 1] == '\n')
+		end--;
+	*len = end - start;
+	return tail->text + start;
+}
+
+static struct error *load_tail(int fd, off_t size, struct tail *ret)
+{
+	off_t start = size > PAST_TAIL_MAX ? size - PAST_TAIL_MAX : 0;
+	size_t want = (size_t)(size - start), n = 0;
+
+	ret->text = malloc(want + 1);
+	if (!ret->text)
+		return error_nomem();
+	while (ret->len < want) {
+		ssize_t got = pread(fd, ret->text + ret->len, want - ret->len, start + (off_t)ret->len);
+
+		if (got <= 0)
+			break;
+		ret->len += (size_t)got;
+	}
+	ret->text[ret->len] = '\0';
+	for (size_t i = 0; i < ret->len; i++)
+		n += ret->text[i] == '\n';
+	// A first line that begins before what was read is kept as it is.
+	ret->starts.v = arena_alloc(&ret->arena, (n + 1) * sizeof(*ret->starts.v));
+	ret->kept = arena_alloc(&ret->arena, n + 1);
+	if (!ret->starts.v || !ret->kept)
+		return error_nomem();
+	for (size_t i = 0; i < ret->len; i++)
+		if (i == 0 || ret->text[i - 1] == '\n')
+			ret->starts.v[ret->starts.n++] = i;
+	return NULL;
+}
+
+// NUMBER stands in the line with no digit, letter or dot on either side.
+static bool mentions(const char *line, size_t len, const char *number, size_t number_len)
+{
+	for (const char *at = line; (at = memmem(at, len - (size_t)(at - line), number, number_len));
+	     at++) {
+		char before = at > line ? at[-1] : ' ';
+		char after = at + number_len < line + len ? at[number_len] : ' ';
+
+		if (!isalnum((unsigned char)before) && before != '.' && !isalnum((unsigned char)after))
+			return true;
+	}
+	return false;
+}
+
+static void keep(struct tail *tail, size_t from, size_t to)
+{
+	for (size_t i = from; i < to && i < tail->starts.n; i++)
+		tail->kept[i] = true;
+}
+
+static void keep_around(struct tail *tail, size_t at, size_t before, size_t behind)
+{
+	keep(tail, at > before ? at - before : 0, at + behind + 1);
+}
+
+// What the last lines, the last ones with the pid, a traceback and a dump say. True: the pid is there.
+static bool choose(struct tail *tail, pid_t pid, size_t lines)
+{
+	static const char *const marks[] = { "Fatal Python error: ", "Traceback (most recent call last):" };
+	bool marked[ARRAY_SIZE(marks)] = {};
+	size_t found = 0, n = tail->starts.n, len;
+	char number[16];
+
+	int number_len = snprintf(number, sizeof(number), "%d", (int)pid);
+	keep(tail, n > lines ? n - lines : 0, n);
+	for (size_t i = n; i-- > 0;) {
+		const char *line = tail_line(tail, i, &len);
+
+		for (size_t m = 0; m < ARRAY_SIZE(marks); m++)
+			if (!marked[m] && len >= strlen(marks[m]) &&
+			    !memcmp(line, marks[m], strlen(marks[m]))) {
+				marked[m] = true;
+				keep_around(tail, i, 2, lines);
+			}
+		if (pid <= 0 || found >= lines || !mentions(line, len, number, (size_t)number_len))
+			continue;
+		if (!found++)
+			keep_around(tail, i, lines, lines);
+		tail->kept[i] = true;
+	}
+	return found > 0;
+}
+
+static struct error *take_lines(struct snapshot *snapshot, const struct tail *tail, struct log *log)
+{
+	struct error *err = NULL;
+	uint64_t cut = 0;
+
+	for (size_t i = 0; !err && i < tail->starts.n; i++) {
+		size_t len;
+		const char *line = tail_line(tail, i, &len);
+
+		if (!tail->kept[i]) {
+			// What is before the first is no gap in the story.
+			cut += log->lines.n > 0;
+			continue;
+		}
+		if (cut) {
+			struct log_cut *to = LIST_ADD(&snapshot->arena, &log->cuts);
+
+			if (!to)
+				return error_nomem();
+			*to = (struct log_cut){ .before = log->lines.n, .lines = cut };
+			cut = 0;
+		}
+		err = add_line(snapshot, log, line, len);
+	}
+	return err;
+}
+
+static struct error *past_log(struct snapshot *snapshot, const char *path, int lines, bool named,
+			      bool *mentioned_ret)
+{
+	_cleanup_(tail_deinit) struct tail tail = {};
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	_cleanup_(buf_deinit) struct buf shown = {};
+
+	*mentioned_ret = false;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		if (!named)
+			return NULL;
+		return fd < 0 ? error_errno(errno, "cannot read the log %s", path)
+			      : error_new(ERROR_SYSTEM, "the log %s is not a regular file", path);
+	}
+	struct error *err = load_tail(fd, st.st_size, &tail);
+	if (err)
+		return err;
+	*mentioned_ret = choose(&tail, snapshot->process.pid, (size_t)lines);
+	if (!named && !*mentioned_ret)
+		return NULL;
+	struct log log = { .fd = -1 };
+	buf_clean(&shown, path, strlen(path), "");
+	buf_add(&shown, "", 1);
+	err = buf_error(&shown);
+	if (err)
+		return err;
+	log.path = arena_strdup(&snapshot->arena, (char *)shown.data);
+	log.modified = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	log.ends_in_newline = tail.len && tail.text[tail.len - 1] == '\n';
+	if (!log.path)
+		return error_nomem();
+	err = take_lines(snapshot, &tail, &log);
+	if (err)
+		return err;
+	struct log *to = LIST_ADD(&snapshot->arena, &snapshot->logs);
+	if (!to)
+		return error_nomem();
+	*to = log;
+	return NULL;
+}
+
+struct error *past_logs(struct snapshot *snapshot, const strings *paths, int lines)
+{
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < paths->n; i++) {
+		bool mentioned, rotated;
+		char before[4096];
+
+		err = past_log(snapshot, paths->v[i], lines, true, &mentioned);
+		if (err || mentioned || snapshot->process.pid <= 0)
+			continue;
+		// logrotate(8)'s and Python's RotatingFileHandler's name for the one before.
+		snprintf(before, sizeof(before), "%s.1", paths->v[i]);
+		err = past_log(snapshot, before, lines, false, &rotated);
 	}
 	return err;
 }

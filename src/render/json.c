@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../cleanup.h"
+#include "aftermath.h"
 #include "limits.h"
 #include "logs.h"
 #include "stacks.h"
@@ -435,11 +436,15 @@ static json_t *process_object(struct json *j, const struct process *process)
 		append(j, ns_pids, json_integer(process->ns_pids.v[i]));
 	put(j, ret, "ns_pids", ns_pids);
 	put(j, ret, "ppid", json_integer(process->ppid));
-	put(j, ret, "pgid", json_integer(process->pgid));
-	put(j, ret, "sid", json_integer(process->sid));
+	if (process->pgid > 0)
+		put(j, ret, "pgid", json_integer(process->pgid));
+	if (process->sid > 0)
+		put(j, ret, "sid", json_integer(process->sid));
 	put_string(j, ret, "tty", process->tty);
-	put(j, ret, "uid", json_integer(process->uid));
-	put(j, ret, "gid", json_integer(process->gid));
+	if (process->uid != (uid_t)-1)
+		put(j, ret, "uid", json_integer(process->uid));
+	if (process->gid != (gid_t)-1)
+		put(j, ret, "gid", json_integer(process->gid));
 	put_string(j, ret, "user", process->user);
 	put_string(j, ret, "comm", process->comm);
 	put_string(j, ret, "exe", process->exe);
@@ -783,6 +788,16 @@ static json_t *timeline_object(struct json *j, const struct snapshot *snapshot)
 	return ret;
 }
 
+static json_t *cut_list(struct json *j, const struct log *log)
+{
+	json_t *ret = json_array();
+
+	for (size_t i = 0; i < log->cuts.n; i++)
+		append(j, ret, json_pack("{s:I, s:I}", "before", (json_int_t)log->cuts.v[i].before,
+					 "lines", (json_int_t)log->cuts.v[i].lines));
+	return ret;
+}
+
 static json_t *log_list(struct json *j, const struct snapshot *snapshot)
 {
 	json_t *ret = json_array();
@@ -794,6 +809,7 @@ static json_t *log_list(struct json *j, const struct snapshot *snapshot)
 		put_string(j, object, "path", log->path);
 		put(j, object, "fd", number(log->fd));
 		put(j, object, "lines", string_list(j, &log->lines));
+		put(j, object, "cuts", cut_list(j, log));
 		put(j, object, "marks", logs_json_lines(j->findings, i, &j->arena));
 		put_time_or_null(j, object, "modified", log->modified);
 		append(j, ret, object);
@@ -849,6 +865,7 @@ static void fill_report(struct json *j, json_t *report, const struct render_file
 	put(j, report, "signature", signature_object(j));
 	put(j, report, "logs", log_list(j, snapshot));
 	put(j, report, "hints", logs_json_hints(findings, &j->arena));
+	put(j, report, "autopsy", aftermath_json(findings, &j->arena));
 	put(j, report, "timeline", timeline_object(j, snapshot));
 	put(j, report, "modules", module_list(j));
 	put(j, report, "mappings", mapping_list(j, snapshot));

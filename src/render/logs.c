@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "logs.h"
 
-#include <string.h>
+#include <inttypes.h>
 
 #include "../cleanup.h"
 #include "stacks.h"
@@ -31,9 +31,13 @@ static const char *line_text(const struct findings *findings, size_t log, size_t
 	return findings->snapshot->logs.v[log].lines.v[line];
 }
 
-// The end, when it is known well enough to count from.
+// The end, when it is known well enough to count from; 0: not so.
 static int64_t end_of(const struct findings *findings)
 {
+	const struct aftermath *a = &findings->aftermath;
+
+	if (a->present && !a->end.at && !a->oom_at && !a->crash_at)
+		return 0;
 	return findings->snapshot->time.death;
 }
 
@@ -117,9 +121,16 @@ void logs_print(struct page *page, const struct findings *findings)
 			page_add(page, STYLE_LABEL,
 				 "  (> written by this process, : by others, | not marked)");
 		}
-		for (size_t k = first; k < log->lines.n; k++)
+		for (size_t k = first, cut = 0; k < log->lines.n; k++) {
+			for (; cut < log->cuts.n && log->cuts.v[cut].before <= k; cut++)
+				if (log->cuts.v[cut].before == k) {
+					page_line(page);
+					page_add(page, STYLE_LABEL, "  (%" PRIu64 " lines left out)",
+						 log->cuts.v[cut].lines);
+				}
 			page_quote_as(page, shared ? marks[found->lines[k].author] : '|',
 				      log->lines.v[k]);
+		}
 		if (!log->ends_in_newline) {
 			page_line(page);
 			page_add(page, STYLE_LABEL, "  (the last line is not finished)");

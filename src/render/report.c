@@ -9,6 +9,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "aftermath.h"
 #include "logs.h"
 #include "surroundings.h"
 #include "stacks.h"
@@ -63,7 +64,10 @@ static void head_process(struct page *page, const struct process *process, bool 
 		page->failed = true;
 		return;
 	}
-	page_field(page, "process", STYLE_PLAIN, "pid %d%s%s%s, %s%s", (int)process->pid,
+	char *pid = process->pid > 0 ? arena_printf(arena, "pid %d", (int)process->pid)
+				     : arena_strdup(arena, "pid unknown");
+	page->failed |= !pid;
+	page_field(page, "process", STYLE_PLAIN, "%s%s%s%s, %s%s", pid ? pid : "",
 		   in_container ? in_container : "", *process->comm ? " " : "", process->comm, user,
 		   process->role == ROLE_CHILD ? ", a child of the process under watch" : "");
 	if (*command)
@@ -136,8 +140,9 @@ static void head_sender(struct page *page, const struct sender *sender, bool bri
 		page_field(page, "", STYLE_PLAIN, "started by: %s", ancestors);
 }
 
-static void head_pidfile(struct page *page, const struct process *process)
+static void head_pidfile(struct page *page, const struct snapshot *snapshot)
 {
+	const struct process *process = &snapshot->process;
 	static const char *const states[] = {
 		[PIDFILE_NONE] = "not looked at",
 		[PIDFILE_REMOVED] = "removed, as an orderly end does",
@@ -146,7 +151,9 @@ static void head_pidfile(struct page *page, const struct process *process)
 		[PIDFILE_MISSING] = "missing, and no cleanup of its own removed it",
 	};
 
-	if (process->pidfile && process->pidfile_state == PIDFILE_REPLACED && process->pidfile_names)
+	if (process->pidfile && snapshot->death.kind == DEATH_SNAPSHOT)
+		page_field(page, "pidfile", STYLE_PLAIN, "%s", process->pidfile);
+	else if (process->pidfile && process->pidfile_state == PIDFILE_REPLACED && process->pidfile_names)
 		page_field(page, "pidfile", STYLE_PLAIN, "%s: names process %d now", process->pidfile,
 			   (int)process->pidfile_names);
 	else if (process->pidfile)
@@ -184,14 +191,17 @@ void report_head(struct page *page, const struct findings *findings, bool brief)
 	const struct verdict *verdict = &findings->verdict;
 
 	head_process(page, &snapshot->process, brief);
-	head_times(page, snapshot, brief);
+	if (findings->aftermath.present && snapshot->death.kind != DEATH_SNAPSHOT)
+		aftermath_head(page, findings);
+	else
+		head_times(page, snapshot, brief);
 	if (snapshot->death.kind == DEATH_SIGNAL)
 		head_sender(page, &snapshot->death.sender, brief);
 	page_field(page, "cause", STYLE_STRONG, "%s (%s)", cause_name(verdict->cause),
 		   confidence_name(verdict->confidence));
 	if (brief)
 		return;
-	head_pidfile(page, &snapshot->process);
+	head_pidfile(page, snapshot);
 	head_host(page, &snapshot->host);
 	page_field(page, "report", STYLE_PLAIN, "%s", snapshot->id);
 }
@@ -614,6 +624,7 @@ struct error *report_page(const struct findings *findings, struct page *ret)
 		section_exception(&page, findings->python.exception);
 	section_dying(&page, findings);
 	section_earlier(&page, findings);
+	aftermath_print(&page, findings);
 	logs_print_hints(&page, findings);
 	section_threads(&page, findings);
 	section_python(&page, findings);

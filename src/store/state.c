@@ -182,12 +182,20 @@ static const struct field fd_record_fields[] = {
 };
 RECORD_TYPE(fd_record, struct fd);
 
+static const struct field log_cut_record_fields[] = {
+	F(struct log_cut, before),
+	F(struct log_cut, lines),
+	{},
+};
+RECORD_TYPE(log_cut_record, struct log_cut);
+
 static const struct field log_record_fields[] = {
 	F(struct log, path),
 	F(struct log, fd),
 	F(struct log, lines),
 	F(struct log, ends_in_newline),
 	F(struct log, modified),
+	LIST_OF(struct log, cuts, log_cut_record),
 	{},
 };
 RECORD_TYPE(log_record, struct log);
@@ -296,6 +304,49 @@ static const struct field sample_record_fields[] = {
 };
 RECORD_TYPE(sample_record, struct sample);
 
+static const char *const testimony_sources[] = { "kernel", "systemd", "coredump", "parent", NULL };
+
+static const struct field testimony_record_fields[] = {
+	ENUM(struct testimony, source, testimony_sources),
+	F(struct testimony, where),
+	F(struct testimony, at),
+	F(struct testimony, text),
+	F(struct testimony, signo),
+	F(struct testimony, exit_code),
+	{},
+};
+RECORD_TYPE(testimony_record, struct testimony);
+
+static const struct field leftover_record_fields[] = {
+	RECORD(struct leftover, process, process_ref_record),
+	RECORD(struct leftover, parent, process_ref_record),
+	F(struct leftover, same_family),
+	F(struct leftover, same_log),
+	MAYBE(struct leftover, listens),
+	{},
+};
+RECORD_TYPE(leftover_record, struct leftover);
+
+static const struct field autopsy_record_fields[] = {
+	F(struct autopsy, made),
+	F(struct autopsy, at),
+	F(struct autopsy, since),
+	F(struct autopsy, boot),
+	F(struct autopsy, halt),
+	F(struct autopsy, pidfile_written),
+	RECORD(struct autopsy, holder, process_ref_record),
+	F(struct autopsy, holder_started),
+	F(struct autopsy, holder_thread_of),
+	F(struct autopsy, holder_zombie),
+	LIST_OF(struct autopsy, left, leftover_record),
+	LIST_OF(struct autopsy, told, testimony_record),
+	F(struct autopsy, kernel_log_read),
+	F(struct autopsy, kernel_log_from),
+	F(struct autopsy, kernel_tells_faults),
+	{},
+};
+RECORD_TYPE(autopsy_record, struct autopsy);
+
 static const struct field snapshot_record_fields[] = {
 	{ .name = "id", .kind = KIND_ID, .offset = offsetof(struct snapshot, id) },
 	F(struct snapshot, generator),
@@ -313,6 +364,7 @@ static const struct field snapshot_record_fields[] = {
 	LIST_OF(struct snapshot, logs, log_record),
 	F(struct snapshot, timeline.interval),
 	LIST_OF(struct snapshot, timeline.samples, sample_record),
+	RECORD(struct snapshot, autopsy, autopsy_record),
 	LIST_OF(struct snapshot, gaps, gap_record),
 	{},
 };

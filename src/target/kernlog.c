@@ -315,6 +315,22 @@ bool kernlog_parse(const char *message, struct kernlog_event *ret)
 	return false;
 }
 
+const char *kernlog_syslog(const char *line)
+{
+	const char *at = strstr(line, " kernel: ");
+
+	if (!at)
+		return NULL;
+	at += strlen(" kernel: ");
+	if (*at == '[') {
+		const char *end = strchr(at, ']');
+
+		if (end && strspn(at + 1, " .0123456789") == (size_t)(end - at - 1))
+			at = end + 1 + strspn(end + 1, " ");
+	}
+	return at;
+}
+
 bool kernlog_record(const char *record, size_t len, uint64_t *sequence, int64_t *boot_us,
 		    struct kernlog_text *message)
 {

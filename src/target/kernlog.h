@@ -56,6 +56,12 @@ struct kernlog_event {
 bool kernlog_parse(const char *message, struct kernlog_event *ret);
 
 /*
+ * "Nov 26 08:03:39 host kernel: [ 5.1] MESSAGE", as syslog daemons write it: the message; NULL for who
+ * else writes there.
+ */
+const char *kernlog_syslog(const char *line);
+
+/*
  * Take a record of /dev/kmsg ("6,339,5140900,-;message" and continuation lines) apart. The message
  * is up to its first newline, its escapes (\x0a) left alone. BOOT_US: microseconds since the boot.
  */

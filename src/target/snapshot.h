@@ -166,12 +166,19 @@ struct fd {
 	struct socket socket;
 };
 
+/* Lines of a log that were left out. */
+struct log_cut {
+	uint64_t before; /* the index of the line that comes next */
+	uint64_t lines;
+};
+
 struct log {
 	char *path;
 	int fd;	 /* of the target, -1: named by the user */
 	strings lines; /* oldest first, without newlines */
 	bool ends_in_newline;
 	int64_t modified; /* when the file was last written to; 0 unknown */
+	LIST(struct log_cut) cuts; /* in order of `before` */
 };
 
 enum pidfile_state { PIDFILE_NONE, PIDFILE_REMOVED, PIDFILE_STALE, PIDFILE_REPLACED, PIDFILE_MISSING };
@@ -258,6 +265,45 @@ struct sample {
 	double cpu_percent;	    /* of one CPU since the sample before; < 0 unknown */
 };
 
+/* What somebody had written down of a process that is gone. */
+struct testimony {
+	enum testimony_source { TOLD_BY_KERNEL, TOLD_BY_SYSTEMD, TOLD_BY_COREDUMP, TOLD_BY_PARENT } source;
+	char *where; /* "/dev/kmsg", "/var/log/kern.log", "the journal" */
+	int64_t at;  /* 0: only what the text says */
+	char *text;
+	int signo;     /* that ended it; 0: not said */
+	int exit_code; /* -1: not said */
+};
+
+/* A process that is still there and had to do with the one that is gone. */
+struct leftover {
+	struct process_ref process;
+	struct process_ref parent;
+	bool same_family; /* in the session or process group that the gone one led */
+	bool same_log;	  /* writes to a log of its */
+	char *listens;	  /* "127.0.0.1:8000"; NULL: nowhere, as far as can be seen */
+};
+
+/* What was found by somebody who came when all was over. */
+struct autopsy {
+	bool made;     /* this snapshot is one */
+	int64_t at;
+	int64_t since; /* nothing older was looked at; 0: no bound */
+	int64_t boot;  /* when the machine was started; 0 unknown */
+	int64_t halt;  /* ... and was shut down in order before, by wtmp; 0 unknown */
+	int64_t pidfile_written;
+	/* Who has the pid now: pid 0 nobody. */
+	struct process_ref holder;
+	int64_t holder_started;
+	pid_t holder_thread_of; /* the pid is that of a thread of this process; 0: it is not */
+	bool holder_zombie;
+	LIST(struct leftover) left;
+	LIST(struct testimony) told;
+	bool kernel_log_read;	 /* some of it at least, ... */
+	int64_t kernel_log_from; /* ... as far back as this; 0 unknown */
+	bool kernel_tells_faults; /* it writes a line for every crash (debug.exception-trace) */
+};
+
 struct snapshot {
 	struct arena arena;
 	char id[37]; /* UUID in text */
@@ -281,6 +327,7 @@ struct snapshot {
 	struct python_hint python;
 	LIST(struct log) logs;
 	struct { double interval; LIST(struct sample) samples; } timeline;
+	struct autopsy autopsy;
 	gaps gaps;
 };
 

@@ -220,6 +220,15 @@ static void test_records_of_kmsg(void **state)
 			fail_msg("taken for a record: %s", bad[i]);
 }
 
+static void test_lines_of_syslog_daemons(void **state)
+{
+	(void)state;
+	assert_string_equal(kernlog_syslog("Nov 26 08:03:39 host kernel: [ 5.1] eth0: up"), "eth0: up");
+	assert_string_equal(kernlog_syslog("2025-11-26T08:03:39Z host kernel: eth0: up"), "eth0: up");
+	assert_string_equal(kernlog_syslog("Nov 26 08:03:39 host kernel: [x] y"), "[x] y");
+	assert_null(kernlog_syslog("Nov 26 08:03:39 host app[12]: no kernel here"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -233,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_audit_and_hung_tasks),
 		cmocka_unit_test(test_what_concerns_nobody),
 		cmocka_unit_test(test_records_of_kmsg),
+		cmocka_unit_test(test_lines_of_syslog_daemons),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

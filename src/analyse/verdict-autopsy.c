@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "../cleanup.h"
+#include "../target/kernlog.h"
+#include "judges.h"
+#include "traceback.h"
+
+/*
+ * What those would decide by hand who find a server gone: who saw it end, what did it write last, what
+ * does the kernel say; and when nothing says anything, what that silence leaves.
+ */
+
+static const char *time_words(struct opinion *opinion, int64_t at)
+{
+	time_t seconds = (time_t)(at / 1000000000);
+	char text[32] = "?";
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%SZ", &tm);
+	return opinion_text(opinion, "%s", text);
+}
+
+static const char *who(const struct findings *findings, struct opinion *opinion)
+{
+	const struct process *process = &findings->snapshot->process;
+
+	if (process->pid <= 0)
+		return "The process";
+	return *process->comm ? opinion_text(opinion, "%s (pid %d)", process->comm, (int)process->pid)
+			      : opinion_text(opinion, "Process %d", (int)process->pid);
+}
+
+// " at 08:03:39Z", " after 08:03:12Z"; for a summary.
+static const char *when(const struct findings *findings, struct opinion *opinion, int64_t at)
+{
+	const struct aftermath *a = &findings->aftermath;
+
+	if (at)
+		return opinion_text(opinion, " at %s", time_words(opinion, at));
+	return a->seen ? opinion_text(opinion, " after %s", time_words(opinion, a->seen)) : "";
+}
+
+static const char *hint_text(const struct findings *findings, const struct hint *hint)
+{
+	return findings->snapshot->logs.v[hint->log].lines.v[hint->line];
+}
+
+static void tell_hint(const struct findings *findings, struct opinion *opinion,
+		      const struct hint *hint)
+{
+	if (hint)
+		opinion_for(opinion, findings->snapshot->logs.v[hint->log].path, "\"%s\"",
+			    opinion_clip(opinion, hint_text(findings, hint), 300));
+}
+
+static void tell_told(struct opinion *opinion, const struct testimony *told)
+{
+	opinion_for(opinion, told->where, "\"%s\"", opinion_clip(opinion, told->text, 300));
+}
+
+/* What every autopsy can say. */
+static void tell_life(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const struct heartbeat *beat = &findings->hints.heartbeat;
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+
+	if (a->seen)
+		opinion_for(opinion, "time", "it was last seen alive at %s: %s", time_words(opinion, a->seen),
+			    a->seen_by);
+	if (a->gone && a->gone_by)
+		opinion_for(opinion, "time", "it was gone by %s: %s", time_words(opinion, a->gone),
+			    a->gone_by);
+	if (beat->present && a->gone)
+		opinion_for(opinion, findings->snapshot->logs.v[beat->log].path,
+			    "it wrote a line every %s, %zu are here, the last at %s",
+			    scene_duration(opinion, beat->interval), beat->beats,
+			    time_words(opinion, beat->last));
+	if (a->restarted)
+		opinion_for(opinion, "boot time", "the machine was started anew at %s%s",
+			    time_words(opinion, autopsy->boot),
+			    autopsy->halt ? ", after a shutdown in order" : "");
+}
+
+// Processes that outlived it, and what they still do.
+static void tell_left(const struct findings *findings, struct opinion *opinion)
+{
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+	const char *pids = "";
+	size_t shown = 0, family = 0;
+
+	for (size_t i = 0; i < autopsy->left.n; i++) {
+		const struct leftover *left = &autopsy->left.v[i];
+
+		family += left->same_family;
+		if (shown++ == 12)
+			pids = opinion_text(opinion, "%s and more", pids);
+		if (shown > 12)
+			continue;
+		pids = opinion_text(opinion, "%s%s%d (%s%s%s)", pids, *pids ? ", " : "",
+				    (int)left->process.pid, left->process.comm ? left->process.comm : "?",
+				    left->listens ? ", listens on " : "", left->listens ? left->listens : "");
+	}
+	if (!shown)
+		return;
+	opinion_for(opinion, "/proc", "%s: %s; what they write after its end is not its own",
+		    family ? "its workers, or others that it started, still run"
+			   : "other processes still write to its log",
+		    pids);
+	if (family)
+		opinion_advise(opinion,
+			       "End what is left of it before the next start, as it may hold the port and "
+			       "the files: %s.",
+			       pids);
+}
+
+static void tell_reuse(const struct findings *findings, struct opinion *opinion)
+{
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+	const struct process_ref *holder = &autopsy->holder;
+
+	if (findings->aftermath.fate != FATE_REUSED)
+		return;
+	opinion_for(opinion, "/proc", "pid %d now belongs to another: %s%s (pid %d), started at %s",
+		    (int)findings->snapshot->process.pid,
+		    autopsy->holder_thread_of ? "a thread of " : "", holder->comm ? holder->comm : "?",
+		    (int)holder->pid,
+		    autopsy->holder_started ? time_words(opinion, autopsy->holder_started)
+					    : "an unknown time");
+	if (findings->snapshot->process.pidfile)
+		opinion_advise(opinion,
+			       "Remove the pidfile %s: who trusts it signals process %d, which is another "
+			       "one.",
+			       findings->snapshot->process.pidfile, (int)findings->snapshot->process.pid);
+}
+
+static void advise_next_time(const struct findings *findings, struct opinion *opinion)
+{
+	const struct process *process = &findings->snapshot->process;
+
+	if (process->pidfile)
+		opinion_advise(opinion,
+			       "To know the next time: start it again, then \"pcatch attach --pidfile %s\" "
+			       "beside it, or start it by \"pcatch run -- COMMAND\".",
+			       process->pidfile);
+	else
+		opinion_advise(opinion,
+			       "To know the next time: start it again, then \"pcatch attach PID\" beside it, "
+			       "or start it by \"pcatch run -- COMMAND\".");
+}
+
+/* Judges. */
+
+static bool judge_lives(const struct findings *findings, struct opinion *opinion)
+{
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+
+	if (findings->aftermath.fate != FATE_ALIVE)
+		return false;
+	opinion_claim(opinion, CAUSE_ALIVE, CERTAIN, "%s (pid %d) is alive%s%s: there is no end to explain.",
+		      autopsy->holder.comm ? autopsy->holder.comm : "The process", (int)autopsy->holder.pid,
+		      autopsy->holder_started ? " since " : "",
+		      autopsy->holder_started ? time_words(opinion, autopsy->holder_started) : "");
+	opinion_for(opinion, "/proc",
+		    autopsy->pidfile_written
+			    ? "the process that has the pid was there when the pidfile was written"
+			    : "there is a process of that pid");
+	opinion_advise(opinion, "\"pcatch attach %d\" waits for its end; \"pcatch snapshot %d\" shows what it "
+				"does.",
+		       (int)autopsy->holder.pid, (int)autopsy->holder.pid);
+	return true;
+}
+
+static bool judge_oom(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	struct kernlog_event event;
+
+	if (!a->oom)
+		return false;
+	const char *message = kernlog_syslog(a->oom->text), *of = "", *used = "";
+	kernlog_parse(message ? message : a->oom->text, &event);
+	if (event.kind != KERNLOG_OTHER)
+		of = event.memcg ? ": its control group had met its limit"
+				 : ": the machine had run out of memory";
+	if (event.anon_rss >= 0)
+		used = opinion_text(opinion, ", it had %s in use",
+				    scene_size(opinion, (uint64_t)event.anon_rss));
+	// Without a time that it is known to have lived at, the pid may have been another's.
+	bool sure = (a->from || findings->snapshot->autopsy.since) && !findings->snapshot->host.in_container;
+	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, sure ? CERTAIN : LIKELY,
+		      "The kernel's OOM killer ended %s%s%s%s.", who(findings, opinion),
+		      when(findings, opinion, a->oom_at), of, used);
+	tell_told(opinion, a->oom);
+	if (!sure)
+		opinion_against(opinion, "pid",
+				findings->snapshot->host.in_container
+					? "the kernel counts pids as the host does, not as this container"
+					: "nothing says since when the pid was this process's");
+	opinion_advise(opinion, "Give it more memory or find what grows: \"pcatch attach\" keeps a record of "
+				"its memory until the end.");
+	return true;
+}
+
+// Which of the causes an end by SIGNO is that nobody sent, as far as the number tells.
+static enum cause cause_of_signal(int signo)
+{
+	switch (signo) {
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGFPE:
+	case SIGTRAP:
+		return CAUSE_NATIVE_CRASH;
+	case SIGABRT:
+		return CAUSE_ABORT;
+	case SIGSYS:
+		return CAUSE_BAD_SYSTEM_CALL;
+	case SIGPIPE:
+		return CAUSE_BROKEN_PIPE;
+	case SIGXCPU:
+	case SIGXFSZ:
+		return CAUSE_RESOURCE_LIMIT;
+	case SIGALRM:
+	case SIGVTALRM:
+	case SIGPROF:
+		return CAUSE_TIMER_EXPIRED;
+	case SIGKILL:
+		return CAUSE_KILLED_BY_UNKNOWN;
+	default:
+		return CAUSE_TERMINATED_BY_SIGNAL;
+	}
+}
+
+// " at app.py:12 in crash": what faulthandler's dump has on top; "" for none.
+static const char *dump_place(const struct findings *findings, struct opinion *opinion)
+{
+	const struct stack *stack = &findings->python.fatal_stack;
+
+	return findings->aftermath.dump && stack->frames.n
+		       ? opinion_text(opinion, " in %s", scene_place(opinion, &stack->frames.v[0]))
+		       : "";
+}
+
+static void tell_dump(const struct findings *findings, struct opinion *opinion)
+{
+	const struct python_findings *python = &findings->python;
+
+	if (!findings->aftermath.dump)
+		return;
+	opinion_for(opinion, python->fatal_error_source, "\"Fatal Python error: %s\"",
+		    opinion_clip(opinion, python->fatal_error, 200));
+	if (python->fatal_stack.frames.n)
+		opinion_for(opinion, python->fatal_error_source,
+			    "faulthandler wrote the stack of the thread that crashed: innermost %s",
+			    scene_full_place(opinion, &python->fatal_stack.frames.v[0]));
+}
+
+static bool judge_kernel_crash(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	struct kernlog_event event;
+
+	if (!a->crash)
+		return false;
+	const char *message = kernlog_syslog(a->crash->text), *what = "a crash", *in = "";
+	kernlog_parse(message ? message : a->crash->text, &event);
+	if (event.what.s)
+		what = opinion_text(opinion, "%.*s", (int)event.what.len, event.what.s);
+	if (event.module.s)
+		in = opinion_text(opinion, " in %.*s", (int)event.module.len, event.module.s);
+	enum cause cause = cause_of_signal(event.kind == KERNLOG_SECCOMP ? SIGSYS
+					   : event.signo		 ? event.signo
+									 : SIGSEGV);
+	bool sure = !a->crash_of_thread && (a->from || findings->snapshot->autopsy.since) &&
+		    !findings->snapshot->host.in_container;
+	opinion_claim(opinion, cause, sure ? CERTAIN : LIKELY, "%s crashed%s: %s%s%s.",
+		      who(findings, opinion), when(findings, opinion, a->crash_at), what, in,
+		      dump_place(findings, opinion));
+	tell_told(opinion, a->crash);
+	tell_dump(findings, opinion);
+	if (a->crash_of_thread)
+		opinion_against(opinion, a->crash->where,
+				"the line names a thread, by its number; name and time fit this process");
+	return true;
+}
+
+// Somebody has seen with what status it ended.
+static bool judge_status(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	int signo = a->end.signo, code = a->end.exit_code;
+	enum confidence confidence = a->end.confidence;
+	const char *at = when(findings, opinion, a->end.at);
+
+	if (!a->end.known)
+		return false;
+	if (!signo && a->traceback) {
+		opinion_claim(opinion, CAUSE_UNCAUGHT_EXCEPTION, LIKELY, "%s ended%s with %s%s%s, exit code %d.",
+			      who(findings, opinion), at, findings->python.exception->type,
+			      findings->python.exception->message ? ": " : "",
+			      opinion_clip(opinion, findings->python.exception->message, 80), code);
+	} else if (!signo && a->asked) {
+		opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, LIKELY,
+			      "%s was asked to stop by %s and exited%s with code %d.", who(findings, opinion),
+			      scene_signal(opinion, a->asked->signo), at, code);
+	} else if (!signo) {
+		opinion_claim(opinion, code ? CAUSE_EXIT_CODE : CAUSE_CLEAN_EXIT, confidence,
+			      "%s exited%s with code %d.", who(findings, opinion), at, code);
+	} else if (signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGHUP ||
+		   signo == SIGQUIT) {
+		bool supervisor = a->killing != NULL;
+		opinion_claim(opinion,
+			      supervisor	 ? CAUSE_KILLED_BY_SUPERVISOR
+			      : signo == SIGKILL ? CAUSE_KILLED_BY_UNKNOWN
+						 : CAUSE_TERMINATED_BY_SIGNAL,
+			      supervisor ? LIKELY : confidence, "%s was ended by %s%s; %s.",
+			      who(findings, opinion), scene_signal(opinion, signo), at,
+			      supervisor ? "its supervisor's log says that it was about to do so"
+					 : "who sent it is not known");
+	} else {
+		opinion_claim(opinion, cause_of_signal(signo), confidence, "%s was ended by %s%s%s.",
+			      who(findings, opinion), scene_signal(opinion, signo), at,
+			      dump_place(findings, opinion));
+	}
+	opinion_for(opinion, a->end.source, "\"%s\"", opinion_clip(opinion, a->end.text, 300));
+	tell_hint(findings, opinion, a->killing);
+	tell_hint(findings, opinion, a->asked);
+	tell_dump(findings, opinion);
+	if (signo == SIGKILL && a->kernel_silent)
+		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
+				 "the kernel's log covers the time and has no OOM kill of it");
+	if (signo == SIGKILL || signo == SIGTERM)
+		advise_next_time(findings, opinion);
+	return true;
+}
+
+static bool judge_dump(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const char *error = findings->python.fatal_error;
+
+	if (!a->dump)
+		return false;
+	enum cause cause = !strcmp(error, "Aborted")	   ? CAUSE_ABORT
+			   : fatal_error_is_signal(error) ? CAUSE_NATIVE_CRASH
+							   : CAUSE_PYTHON_FATAL_ERROR;
+	opinion_claim(opinion, cause, LIKELY, "%s crashed%s: %s%s, says faulthandler.",
+		      who(findings, opinion), when(findings, opinion, 0), opinion_clip(opinion, error, 60),
+		      dump_place(findings, opinion));
+	tell_dump(findings, opinion);
+	if (a->shared)
+		opinion_against(opinion, findings->python.fatal_error_source,
+				"others write to this log, too, and the dump has no mark: that it is this "
+				"process's follows from its place alone");
+	opinion_advise(opinion, "faulthandler sees Python frames only: \"pcatch attach\" or a core file has "
+				"the native ones, which say what crashed.");
+	return true;
+}
+
+static bool judge_asked(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+
+	if (!a->asked)
+		return false;
+	bool vague = a->asked->author == AUTHOR_UNKNOWN && a->shared;
+	opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, vague ? POSSIBLE : LIKELY,
+		      "%s was asked to stop by %s%s, and its log says so%s.", who(findings, opinion),
+		      scene_signal(opinion, a->asked->signo),
+		      a->asked->at ? when(findings, opinion, a->asked->at) : "",
+		      a->stopped ? "; it finished its shutdown" : "; that it finished is not in there");
+	tell_hint(findings, opinion, a->asked);
+	tell_hint(findings, opinion, a->stopping);
+	tell_hint(findings, opinion, a->stopped);
+	if (!a->stopped)
+		opinion_against(opinion, "log",
+				"it does not say that the shutdown came to its end: it may have been killed "
+				"while at it");
+	if (vague)
+		opinion_against(opinion, "log", "others write to it, too, and the line has no mark");
+	opinion_gap(opinion, "who asked it to stop", "the log does not name the sender of the signal",
+		    "pcatch attach names the sender, its user and its command line");
+	return true;
+}
+
+static bool judge_traceback(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const struct exception *exception = findings->python.exception;
+
+	if (!a->traceback)
+		return false;
+	const struct stack *stack = &exception->traceback;
+	const char *in = stack->frames.n ? opinion_text(opinion, " in %s", scene_place(opinion, stack->frames.v))
+					 : "";
+	opinion_claim(opinion, CAUSE_UNCAUGHT_EXCEPTION, a->shared ? POSSIBLE : LIKELY,
+		      "%s ended%s with %s%s%s%s: a traceback is the last that it wrote.",
+		      who(findings, opinion), when(findings, opinion, 0), exception->type,
+		      exception->message ? ": " : "", opinion_clip(opinion, exception->message, 60), in);
+	opinion_for(opinion, exception->source, "nothing of its own follows the traceback of %s",
+		    exception->type);
+	if (a->shared)
+		opinion_against(opinion, exception->source,
+				"others write to this log, too, and a traceback has no mark");
+	return true;
+}
+
+static bool judge_stopped(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+
+	if (!a->stopped)
+		return false;
+	bool vague = a->stopped->author == AUTHOR_UNKNOWN && a->shared;
+	opinion_claim(opinion, CAUSE_CLEAN_EXIT, vague ? POSSIBLE : LIKELY,
+		      "%s ended in order%s: its log says so, and not that a signal asked for it.",
+		      who(findings, opinion), when(findings, opinion, a->stopped->at));
+	tell_hint(findings, opinion, a->stopping);
+	tell_hint(findings, opinion, a->stopped);
+	return true;
+}
+
+static bool judge_restart(const struct findings *findings, struct opinion *opinion)
+{
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+
+	if (!findings->aftermath.restarted)
+		return false;
+	opinion_claim(opinion, CAUSE_VANISHED, LIKELY,
+		      "The machine was restarted at %s, and %s went with it or before: %s.",
+		      time_words(opinion, autopsy->boot), who(findings, opinion),
+		      autopsy->halt ? "it had been shut down in order"
+				    : "nothing is known of a shutdown in order");
+	return true;
+}
+
+static bool judge_silence(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const struct snapshot *snapshot = findings->snapshot;
+	bool no_oom = a->kernel_silent, no_fault = a->kernel_silent && snapshot->autopsy.kernel_tells_faults &&
+						   !snapshot->host.in_container;
+	bool heard = snapshot->logs.n > 0;
+
+	if (snapshot->host.in_container)
+		no_oom = false;
+	if (a->fate == FATE_REUSED && !heard)
+		opinion_claim(opinion, CAUSE_VANISHED, CONFIDENCE_UNKNOWN,
+			      "Process %d is gone, and its pid now belongs to another process: %s (pid %d).",
+			      (int)snapshot->process.pid,
+			      snapshot->autopsy.holder.comm ? snapshot->autopsy.holder.comm : "?",
+			      (int)snapshot->autopsy.holder.pid);
+	else
+		opinion_claim(opinion, CAUSE_VANISHED, CONFIDENCE_UNKNOWN,
+			      "%s vanished%s without a word: most likely SIGKILL%s, or a signal that ends "
+			      "silently, such as SIGPIPE.",
+			      who(findings, opinion), when(findings, opinion, 0),
+			      no_oom ? " by somebody" : " (somebody's, or the OOM killer's)");
+	if (heard)
+		opinion_for(opinion, "log", "no signal, no shutdown, no traceback and no dump of faulthandler "
+					    "is in there behind its last sign of life");
+	opinion_for(opinion, "likelihood", "1: SIGKILL, which no program can log%s",
+		    no_oom ? "" : "; the OOM killer sends it, too");
+	opinion_for(opinion, "likelihood",
+		    "2: a signal whose default action ends a process and that leaves no trace: SIGPIPE where "
+		    "Python's own \"ignored\" was undone, SIGHUP, SIGALRM, SIGUSR1");
+	opinion_for(opinion, "likelihood", "3: os._exit() or _exit(), in it or in a library");
+	if (no_oom)
+		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
+				 "the kernel's log covers the time and has no OOM kill of it");
+	if (no_fault)
+		opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
+				 "the kernel's log covers the time, and would have had a line of a "
+				 "segmentation fault");
+	if (!no_oom && snapshot->process.oom_kills_after == 0)
+		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
+				 "its cgroup %s counts no OOM kill", snapshot->process.cgroup);
+	opinion_gap(opinion, "how it ended", "nobody saw its exit status or the signal",
+		    "have pcatch attached: pcatch attach, or pcatch run -- COMMAND");
+	advise_next_time(findings, opinion);
+	return true;
+}
+
+static judge *const judges[] = {
+	judge_lives, judge_oom,	      judge_kernel_crash, judge_status,	 judge_dump,
+	judge_asked, judge_traceback, judge_stopped,	  judge_restart, judge_silence,
+};
+
+bool judge_autopsy(const struct findings *findings, struct opinion *opinion)
+{
+	if (!findings->aftermath.present)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(judges); i++)
+		if (judges[i](findings, opinion))
+			break;
+	tell_reuse(findings, opinion);
+	if (findings->aftermath.fate == FATE_ALIVE)
+		return true;
+	tell_life(findings, opinion);
+	tell_left(findings, opinion);
+	return true;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "aftermath.h"
+
+#include <string.h>
+
+#include "../buf.h"
+#include "../cleanup.h"
+#include "words.h"
+
+#define TOLD_SHOWN 20
+
+static const char *const source_words[] = {
+	[TOLD_BY_KERNEL] = "the kernel",
+	[TOLD_BY_SYSTEMD] = "systemd",
+	[TOLD_BY_COREDUMP] = "systemd-coredump",
+	[TOLD_BY_PARENT] = "its parent",
+};
+
+void aftermath_head(struct page *page, const struct findings *findings)
+{
+	const struct aftermath *a = &findings->aftermath;
+	char *seen = a->seen ? words_time(&page->arena, a->seen) : NULL;
+	char *gone = a->gone ? words_time(&page->arena, a->gone) : NULL;
+	char *how = words_death(&page->arena, &findings->snapshot->death);
+
+	if (!how || (a->seen && !seen) || (a->gone && !gone)) {
+		page->failed = true;
+		return;
+	}
+	if (a->end.at || a->oom_at || a->crash_at)
+		page_field(page, "ended", STYLE_PLAIN, "%s, %s", gone ? gone : "at an unknown time", how);
+	else if (seen)
+		page_field(page, "ended", STYLE_PLAIN, "between %s and %s, %s", seen, gone ? gone : "?", how);
+	else
+		page_field(page, "ended", STYLE_PLAIN, "before %s, %s", gone ? gone : "?", how);
+}
+
+static void print_left(struct page *page, const struct leftover *left)
+{
+	char *who = words_process(&page->arena, &left->process);
+	char *parent = words_process(&page->arena, &left->parent);
+	char *command = words_command(&page->arena, &left->process.cmdline, 120);
+
+	if (!who || !parent || !command) {
+		page->failed = true;
+		return;
+	}
+	page_bullet(page, STYLE_PLAIN, "%s%s%s%s%s; its parent is now %s%s%s", who,
+		    left->same_family ? ", of its session" : "", left->same_log ? ", writes to its log" : "",
+		    left->listens ? ", listens on " : "", left->listens ? left->listens : "",
+		    left->parent.pid ? parent : "outside", *command ? ": " : "", command);
+}
+
+void aftermath_print(struct page *page, const struct findings *findings)
+{
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+	const struct aftermath *a = &findings->aftermath;
+	bool titled = false;
+
+	if (!a->present || a->fate == FATE_ALIVE)
+		return;
+	if (autopsy->left.n)
+		page_section(page, "left", PAGE_SHOWN, "What is left of it:");
+	for (size_t i = 0; i < autopsy->left.n; i++)
+		print_left(page, &autopsy->left.v[i]);
+	for (size_t i = 0, shown = 0; i < autopsy->told.n && shown < TOLD_SHOWN; i++) {
+		const struct testimony *told = &autopsy->told.v[i];
+
+		// Of the kernel's, the lines that were found to be about others are in the JSON report.
+		if (told->source == TOLD_BY_KERNEL && told != a->oom && told != a->crash)
+			continue;
+		if (!titled)
+			page_section(page, "told", PAGE_SHOWN, "What others wrote down:");
+		titled = true;
+		shown++;
+		char *at = told->at ? words_time(&page->arena, told->at) : arena_strdup(&page->arena, "");
+		if (at)
+			page_field(page, "", STYLE_LABEL, "%s, in %s%s%s:", source_words[told->source],
+				   told->where, *at ? ", " : "", at);
+		page->failed |= !at;
+		page_quote(page, told->text);
+	}
+}
+
+static json_t *text_value(const char *text)
+{
+	_cleanup_(buf_deinit) struct buf clean = {};
+
+	if (!text)
+		return json_null();
+	buf_clean(&clean, text, strlen(text), "");
+	return json_stringn(clean.len ? (const char *)clean.data : "", clean.len);
+}
+
+static json_t *time_value(int64_t at, struct arena *arena)
+{
+	char *text = at ? words_rfc3339(arena, at) : NULL;
+
+	return text ? json_string(text) : json_null();
+}
+
+static json_t *ref_value(const struct process_ref *ref)
+{
+	if (!ref->pid)
+		return json_null();
+	return json_pack("{s:i, s:o, s:o}", "pid", (int)ref->pid, "comm", text_value(ref->comm), "exe",
+			 text_value(ref->exe));
+}
+
+static json_t *left_list(const struct autopsy *autopsy)
+{
+	json_t *ret = json_array();
+
+	for (size_t i = 0; i < autopsy->left.n; i++) {
+		const struct leftover *left = &autopsy->left.v[i];
+		json_t *object = json_pack("{s:o, s:o, s:b, s:b, s:o}", "process",
+					   ref_value(&left->process), "parent", ref_value(&left->parent),
+					   "same_session", left->same_family, "same_log", left->same_log,
+					   "listens", text_value(left->listens));
+
+		if (!object || json_array_append_new(ret, object)) {
+			json_decref(ret);
+			return NULL;
+		}
+	}
+	return ret;
+}
+
+static json_t *told_list(const struct findings *findings, struct arena *arena)
+{
+	static const char *const sources[] = {
+		[TOLD_BY_KERNEL] = "kernel",
+		[TOLD_BY_SYSTEMD] = "systemd",
+		[TOLD_BY_COREDUMP] = "coredump",
+		[TOLD_BY_PARENT] = "parent",
+	};
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+	json_t *ret = json_array();
+
+	for (size_t i = 0; i < autopsy->told.n; i++) {
+		const struct testimony *told = &autopsy->told.v[i];
+		json_t *object = json_pack("{s:s, s:o, s:o, s:o}", "source", sources[told->source], "where",
+					   text_value(told->where), "at", time_value(told->at, arena),
+					   "text", text_value(told->text));
+
+		if (!object || json_array_append_new(ret, object)) {
+			json_decref(ret);
+			return NULL;
+		}
+	}
+	return ret;
+}
+
+json_t *aftermath_json(const struct findings *findings, struct arena *arena)
+{
+	static const char *const fates[] = { [FATE_GONE] = "gone",
+					     [FATE_ALIVE] = "alive",
+					     [FATE_ZOMBIE] = "zombie",
+					     [FATE_REUSED] = "pid-reused" };
+	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+	const struct aftermath *a = &findings->aftermath;
+
+	if (!a->present)
+		return json_null();
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:b}", "at",
+			 time_value(autopsy->at, arena), "fate", fates[a->fate], "last_seen",
+			 time_value(a->seen, arena), "gone_by", time_value(a->gone, arena), "since",
+			 time_value(autopsy->since, arena), "boot", time_value(autopsy->boot, arena),
+			 "pid_holder", ref_value(&autopsy->holder), "kernel_log_read",
+			 autopsy->kernel_log_read, "left", left_list(autopsy), "told",
+			 told_list(findings, arena), "restarted", a->restarted);
+}

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nobody was attached: what pcatch autopsy makes of what is left."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import VICTIMS, until
+
+
+@pytest.fixture
+def server(pcatch, any_python, tmp_path):
+    """A daemon with workers, pidfile, heartbeat and log; what it left behind is ended with the test."""
+    started = []
+
+    def start(*options):
+        running = pcatch.start(any_python, VICTIMS / "server.py", tmp_path, *options)
+        running.truth
+        started.append(running)
+        running.log, running.pidfile = tmp_path / "server.log", tmp_path / "server.pid"
+        until(lambda: running.log.read_text().count("heartbeat") >= 6, "six heartbeats", 30)
+        return running
+
+    yield start
+    for running in started:
+        for pid in running.truth["workers"]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def autopsy(pcatch, *arguments, status=0):
+    called = pcatch.call("autopsy", "-o", pcatch.out, "-f", "text,json,html", *arguments)
+    assert called.status == status, called
+    report = pcatch.report()
+    assert called.stdout == report.text
+    assert report.json["threads"] == [] and report.json["modules"] == []
+    return report
+
+
+def end(running, deed):
+    if isinstance(deed, signal.Signals):
+        os.kill(running.truth["pid"], deed)
+    else:
+        running.process.stdin.write(deed.encode() + b"\n")
+        running.process.stdin.flush()
+    running.process.wait(30)
+    # The workers write on, and their lines must not be taken for its own.
+    size = running.log.stat().st_size
+    until(lambda: running.log.stat().st_size > size + 1000, "the workers' lines", 30)
+
+
+@pytest.mark.parametrize(
+    "deed, cause, confidence",
+    [
+        (signal.SIGKILL, "vanished", "unknown"),
+        ("sigpipe", "vanished", "unknown"),
+        (signal.SIGTERM, "graceful-shutdown", "likely"),
+        ("sigsegv", "native-crash", "likely"),
+        ("exception", "uncaught-exception", "possible"),
+        ("exit", "vanished", "unknown"),
+    ],
+)
+def test_end_of_a_daemon_whose_workers_live_on(pcatch, server, deed, cause, confidence):
+    running = server()
+    truth = running.truth
+    end(running, deed)
+    report = autopsy(pcatch, "--pidfile", running.pidfile, "--log", running.log, "--lines", "30")
+    assert (report.cause, report.verdict["confidence"]) == (cause, confidence), report.text
+    assert report.process["pid"] == truth["pid"]
+    assert report.death["kind"] == "unknown"
+    assert "uid" not in report.process and report.process["exe"] is None
+    story = report.json["autopsy"]
+    assert story["fate"] == "gone"
+    assert sorted(left["process"]["pid"] for left in story["left"]) == sorted(truth["workers"])
+    assert all(left["same_session"] and left["same_log"] for left in story["left"])
+    assert all(left["listens"].endswith(":%d" % truth["port"]) for left in story["left"])
+    assert story["last_seen"] <= story["gone_by"] <= story["at"]
+    state = "removed" if deed == signal.SIGTERM else "stale"
+    assert report.process["pidfile"]["state"] == state
+    assert 0.2 < report.json["hints"]["heartbeat"]["interval_seconds"] < 0.6
+    if cause == "vanished":
+        assert "SIGKILL" in report.summary and "SIGPIPE" in report.summary
+        assert any("pcatch attach --pidfile %s" % running.pidfile in a for a in report.verdict["advice"])
+    if deed == "sigsegv":
+        frames = report.json["python"] or {}
+        assert "string_at" in report.summary
+        assert "crash" in report.text and "server.py" in report.text
+        assert frames == {} or frames["fatal_stack"]
+    if deed == "exception":
+        assert "ValueError: a bad request" in report.summary
+
+
+def test_unmarked_lines_of_workers_lower_the_confidence(pcatch, server):
+    running = server("--unmarked")
+    end(running, "sigsegv")
+    report = autopsy(pcatch, "--pidfile", running.pidfile, "--log", running.log)
+    assert (report.cause, report.verdict["confidence"]) == ("native-crash", "likely")
+    assert any("no mark" in e["text"] for e in report.verdict["evidence"] if not e["supports"])
+
+
+def test_process_that_is_alive(pcatch, server):
+    running = server()
+    report = autopsy(pcatch, "--pidfile", running.pidfile, "--log", running.log, status=1)
+    assert (report.cause, report.verdict["confidence"]) == ("alive", "certain")
+    assert report.death["kind"] == "snapshot"
+    assert report.process["uid"] == os.geteuid()
+
+
+def test_pid_that_belongs_to_another_process_now(pcatch, tmp_path):
+    other = pcatch.start(sys.executable, "-c", "print('{}', flush=True); input()")
+    other.said()
+    pidfile = tmp_path / "old.pid"
+    pidfile.write_text("%d\n" % other.pid)
+    hour_ago = time.time() - 3600
+    os.utime(pidfile, (hour_ago, hour_ago))
+    report = autopsy(pcatch, "--pidfile", pidfile)
+    assert report.cause == "vanished"
+    assert "now belongs to another process" in report.summary
+    assert report.json["autopsy"]["fate"] == "pid-reused"
+    assert report.json["autopsy"]["pid_holder"]["pid"] == other.pid
+    assert any(str(pidfile) in advice for advice in report.verdict["advice"])
+    assert other.process.poll() is None
+
+
+def test_pidfile_older_than_the_boot(pcatch, tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    pidfile = tmp_path / "old.pid"
+    pidfile.write_text("%d\n" % child.pid)
+    os.utime(pidfile, (1000000000, 1000000000))
+    report = autopsy(pcatch, "--pidfile", pidfile)
+    assert report.cause == "vanished" and "restarted" in report.summary
+
+
+@pytest.mark.parametrize("code", [-9, -11, 0, 7])
+def test_zombie_s_end_is_known_from_the_kernel(pcatch, code):
+    child = subprocess.Popen([sys.executable, "-c", "import os\nos.%s" % (
+        "kill(os.getpid(), %d)" % -code if code < 0 else "_exit(%d)" % code)])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    report = autopsy(pcatch, "--pid", str(child.pid))
+    assert child.wait() == code
+    cause = {-9: "killed-by-unknown", -11: "native-crash", 0: "clean-exit", 7: "exit-code"}[code]
+    assert (report.cause, report.verdict["confidence"]) == (cause, "certain")
+    assert report.json["autopsy"]["fate"] == "zombie"
+
+
+SCENES = {
+    "gunicorn's master saw it": (
+        "[T0 +0000] [PID] [INFO] Booting worker with pid: PID\n"
+        "[T1 +0000] [1] [CRITICAL] WORKER TIMEOUT (pid:PID)\n"
+        "[T2 +0000] [1] [ERROR] Worker (pid:PID) was sent SIGKILL! Perhaps out of "
+        "memory?\n",
+        "killed-by-supervisor",
+        "likely",
+    ),
+    "supervisord saw it": (
+        "T0,001 INFO spawned: 'web' with pid PID\n"
+        "T1,001 INFO exited: web (terminated by SIGSEGV (core dumped); not expected)\n",
+        "native-crash",
+        "likely",
+    ),
+    "a shell saw it": (
+        "T0 [PID] ready\nstart.sh: line 3:   PID Killed       python app.py\n",
+        "killed-by-unknown",
+        "likely",
+    ),
+    "it ended in order": (
+        "INFO:     Started server process [PID]\nINFO:     Shutting down\n"
+        "INFO:     Finished server process [PID]\n",
+        "clean-exit",
+        "likely",
+    ),
+    "it took a signal and was not done": (
+        "T0 [PID] received SIGTERM, draining\n",
+        "graceful-shutdown",
+        "likely",
+    ),
+    "it lived on after a signal": (
+        "T0 [PID] received SIGINT, ignored\n" + "T3 [PID] GET /\n",
+        "vanished",
+        "unknown",
+    ),
+    "an exception that it caught": (
+        "T0 [PID] ERROR oops\nTraceback (most recent call last):\n"
+        '  File "a.py", line 1, in f\nValueError: x\nT1 [PID] GET /\n',
+        "vanished",
+        "unknown",
+    ),
+    "an exception that nobody caught": (
+        "T0 [PID] GET /\nTraceback (most recent call last):\n"
+        '  File "a.py", line 1, in f\nValueError: x\n',
+        "uncaught-exception",
+        "likely",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_scene(pcatch, tmp_path, name):
+    text, cause, confidence = SCENES[name]
+    now = time.time()
+    with open("/proc/uptime") as file:
+        if float(file.read().split()[0]) < 500:
+            pytest.skip("the machine was started less than 500 s ago: lines before that say another thing")
+    for mark, ago in (("T0", 400), ("T1", 60), ("T2", 59), ("T3", 20)):
+        text = text.replace(mark, time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now - ago)))
+    child = subprocess.Popen(["true"])
+    child.wait()
+    log = tmp_path / "app.log"
+    log.write_text(text.replace("PID", str(child.pid)))
+    report = autopsy(pcatch, "--pid", str(child.pid), "--log", log)
+    assert (report.cause, report.verdict["confidence"]) == (cause, confidence), report.text
+
+
+def test_log_of_many_gigabytes_and_of_garbage(pcatch, tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    log = tmp_path / "huge.log"
+    with open(log, "wb") as file:
+        file.truncate(10 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n\x00\x1b[31m\xff\xfe\n2026-01-02 03:04:05 [%d] the end\n" % child.pid)
+    report = autopsy(pcatch, "--pid", str(child.pid), "--log", log)
+    lines = report.json["logs"][0]["lines"]
+    assert lines[-1].endswith("the end") and lines[-2] == "\\x00\\x1b[31m\\xff\\xfe"
+
+
+@pytest.mark.parametrize(
+    "arguments, status, words",
+    [
+        ([], 2, "--pidfile"),
+        (["12"], 2, "--pid"),
+        (["--pid", "x"], 2, "--pid"),
+        (["--pid", "0"], 2, "--pid"),
+        (["--pid", "1", "--since", "yesterday"], 2, "yesterday"),
+        (["--pid", "1", "--since", "2026-02-30T00:00:00Z"], 2, "2026-02-30"),
+        (["--pid", "1", "--since", "2 hours"], 2, "2 hours"),
+        (["--pid", "1", "--since", "2199-01-01T00:00:00Z"], 2, "past"),
+        (["--pid", "1", "--since", "2026-01-01T00:00:00"], 2, "no time"),
+        (["--pid", "1", "-f", "core"], 2, "core"),
+        (["--pidfile", "/nonexistent/x.pid"], 1, "/nonexistent/x.pid"),
+        (["--pidfile", "/proc"], 1, "/proc"),
+        (["--pidfile", "/proc/version"], 1, "no process id"),
+        (["--log", "/nonexistent/x.log"], 1, "/nonexistent/x.log"),
+        (["--pid", "1", "--log", "/dev"], 1, "/dev"),
+    ],
+)
+def test_bad_input_is_one_line(pcatch, arguments, status, words):
+    called = pcatch.call("autopsy", "-o", pcatch.out, *arguments)
+    assert called.status == status, called
+    assert called.stderr.count("\n") == 1 and words in called.stderr, called
+    assert not list(pcatch.out.glob("*")) and not called.stdout
+
+
+def test_since_leaves_older_lives_out(pcatch, tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    log = tmp_path / "app.log"
+    log.write_text("2026-01-02 03:04:05 [%d] received SIGTERM\n" % child.pid)
+    os.utime(log, (1767323106, 1767323106))
+    report = autopsy(pcatch, "--pid", str(child.pid), "--log", log, "--since", "2026-01-02T03:04:06Z")
+    assert report.cause == "vanished"
