@@ -9,6 +9,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "supervisors.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -400,67 +401,9 @@ const char *scene_full_sender(struct opinion *opinion, const struct sender *send
 			    relation_words(sender->relation), gone, cmdline);
 }
 
-// Programs whose job it is to start, watch and stop others; a '*' stands for any end.
-static bool keeps_services(const char *name)
-{
-	static const char *const keepers[] = {
-		"systemd",
-		"init",
-		"openrc*",
-		"supervise-daemon",
-		"supervisord",
-		"gunicorn*",
-		"uvicorn",
-		"hypercorn",
-		"uwsgi*",
-		"celery*",
-		"runsv",
-		"runsvdir",
-		"s6-*",
-		"perpd",
-		"containerd-shim*",
-		"dockerd",
-		"containerd",
-		"kubelet",
-		"conmon",
-		"podman",
-		"crio",
-		"crun",
-		"runc",
-		"nomad",
-		"pm2*",
-		"PM2*",
-		"circusd",
-		"timeout",
-		"tini",
-		"dumb-init",
-		"catatonit",
-		"docker-init",
-		"monit",
-		"honcho",
-		"foreman",
-		"upstart",
-		"daemon",
-		"start-stop-daem*",
-		"slurmstepd",
-		"slurmd",
-		"supervise",
-	};
-
-	for (size_t i = 0; name && i < ARRAY_SIZE(keepers); i++) {
-		size_t n = strlen(keepers[i]) - 1;
-
-		if (keepers[i][n] == '*' ? !strncmp(name, keepers[i], n)
-					 : !strcmp(name, keepers[i]))
-			return true;
-	}
-	return false;
-}
-
 bool scene_is_supervisor(const struct findings *findings, const struct sender *sender)
 {
 	const struct process *process = &findings->snapshot->process;
-	const strings *cmdline = &sender->process.cmdline;
 
 	if (sender->relation == RELATION_PARENT || sender->relation == RELATION_ANCESTOR ||
 	    sender->process.pid == 1)
@@ -468,16 +411,7 @@ bool scene_is_supervisor(const struct findings *findings, const struct sender *s
 	for (size_t i = 0; sender->process.pid && i < process->ancestors.n; i++)
 		if (process->ancestors.v[i].pid == sender->process.pid)
 			return true;
-	if (keeps_services(sender->process.comm) ||
-	    (sender->process.exe && keeps_services(path_basename(sender->process.exe))))
-		return true;
-	// A program of Python's: "python3 /usr/bin/supervisord", "python3 -m gunicorn".
-	if (cmdline->n > 1 && strstr(path_basename(cmdline->v[0]), "python")) {
-		size_t i = !strcmp(cmdline->v[1], "-m") && cmdline->n > 2 ? 2 : 1;
-
-		return keeps_services(path_basename(cmdline->v[i]));
-	}
-	return cmdline->n && keeps_services(path_basename(cmdline->v[0]));
+	return supervisor_of(&sender->process) != NULL;
 }
 
 const struct signal_event *scene_asked_to_stop(const struct findings *findings, int signo,
@@ -637,8 +571,7 @@ void scene_tell_earlier(const struct findings *findings, struct opinion *opinion
 		const struct signal_event *event = &snapshot->death.earlier.v[i];
 		const char *when = "", *times = "";
 
-		if (!signal_default_kills(event->info.signo) ||
-		    event->disposition == SIGNAL_IGNORED)
+		if (!signal_default_kills(event->info.signo))
 			continue;
 		if (snapshot->time.death && event->last && snapshot->time.death >= event->last)
 			when = opinion_text(
@@ -649,8 +582,10 @@ void scene_tell_earlier(const struct findings *findings, struct opinion *opinion
 		opinion_for(opinion, "earlier signal", "%s from %s came%s%s and %s",
 			    scene_signal(opinion, event->info.signo),
 			    scene_full_sender(opinion, &event->sender), when, times,
-			    event->disposition == SIGNAL_HANDLED ? "was handled"
-								 : "was not handled");
+			    event->disposition == SIGNAL_HANDLED   ? "was handled"
+			    : event->disposition == SIGNAL_UNTAKEN ? "was never taken (blocked)"
+								   : event->disposition == SIGNAL_IGNORED ? "was ignored"
+								       : "was not handled");
 		told++;
 	}
 }
@@ -696,4 +631,50 @@ void scene_tell_python(const struct findings *findings, struct opinion *opinion,
 	opinion_for(opinion, "python", "%s %s", verb, scene_full_place(opinion, frame));
 	if (own && own != frame)
 		opinion_for(opinion, "python", "called from %s", scene_full_place(opinion, own));
+}
+
+const struct signal_event *scene_before(const struct findings *findings, const struct sender *sender,
+					int signo, int64_t *elapsed_ret)
+{
+	const struct snapshot *snapshot = findings->snapshot;
+
+	for (size_t i = snapshot->death.earlier.n; sender->process.pid && i-- > 0;) {
+		const struct signal_event *event = &snapshot->death.earlier.v[i];
+		int number = event->info.signo;
+		int64_t elapsed = snapshot->time.death - event->last;
+
+		if (number == signo || event->sender.process.pid != sender->process.pid ||
+		    (number != SIGTERM && number != SIGINT && number != SIGQUIT &&
+		     number != SIGABRT))
+			continue;
+		if (elapsed < 0 || elapsed > SHUTDOWN_MAX)
+			return NULL;
+		*elapsed_ret = elapsed;
+		return event;
+	}
+	return NULL;
+}
+
+const char *scene_main_place(const struct findings *findings, struct opinion *opinion)
+{
+	const struct thread_findings *thread = findings->dying;
+
+	// Who is killed from outside dies of no thread's doing.
+	for (size_t i = 0; !thread && i < findings->threads.n; i++)
+		if (findings->threads.v[i].thread &&
+		    findings->threads.v[i].thread->tid == findings->snapshot->process.pid)
+			thread = &findings->threads.v[i];
+	if (!thread)
+		return "";
+	const struct frame *frame = NULL;
+	for (size_t i = 0; !frame && i < thread->python.frames.n; i++)
+		if (thread->python.frames.v[i].file || thread->python.frames.v[i].function)
+			frame = &thread->python.frames.v[i];
+	if (!frame)
+		return "";
+	const char *subject = findings->dying ? "it" : "its main thread";
+	if (!findings->dying && thread->syscall)
+		return opinion_text(opinion, "; %s was in %s at %s", subject, thread->syscall,
+				    scene_place(opinion, frame));
+	return opinion_text(opinion, "; %s was at %s", subject, scene_place(opinion, frame));
 }

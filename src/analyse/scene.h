@@ -74,6 +74,16 @@ bool scene_is_supervisor(const struct findings *findings, const struct sender *s
 const struct signal_event *scene_asked_to_stop(const struct findings *findings, int signo,
 					       int64_t *elapsed_ret);
 
+/*
+ * The last request to end that SENDER made before SIGNO, if it is recent enough to be of the same
+ * story; NULL when there is none.
+ */
+const struct signal_event *scene_before(const struct findings *findings, const struct sender *sender,
+					int signo, int64_t *elapsed_ret);
+
+/* "; it was at app.py:12 in f" of the thread that died, else of the main one; "" for nothing known. */
+const char *scene_main_place(const struct findings *findings, struct opinion *opinion);
+
 /* /proc/PID/limits' line NAME ("Max cpu time"); UINT64_MAX is unlimited. */
 bool scene_limit(const struct findings *findings, const char *name, uint64_t *soft_ret,
 		 uint64_t *hard_ret);

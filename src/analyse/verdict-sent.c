@@ -5,6 +5,10 @@
 
 #include "../cleanup.h"
 #include "judges.h"
+#include "supervisors.h"
+
+// A worker that is aborted ends at once, or after what its server lets it finish.
+#define ABORT_MAX INT64_C(60000000000)
 
 static bool killed_by(const struct findings *findings, int signo)
 {
@@ -320,6 +324,12 @@ bool judge_parent_death(const struct findings *findings, struct opinion *opinion
 	if (killed_by(findings, SIGHUP) &&
 	    (is_shell(&sender->process) || is_shell(&process->ancestors.v[0])))
 		return false;
+	// It still had its memory a moment after it had sent the signal, or had asked before: then it
+	// did so itself, and ended later, as timeout(1) does.
+	int64_t elapsed;
+	if ((sender->source == SOURCE_TRACEPOINT && !sender->gone) ||
+	    scene_before(findings, sender, scene_signo(findings), &elapsed))
+		return false;
 	const char *signal = scene_signal(opinion, scene_signo(findings));
 	// Who has ended can often be named only from what was seen when we attached.
 	struct sender parent = *sender;
@@ -345,17 +355,30 @@ bool judge_parent_death(const struct findings *findings, struct opinion *opinion
 	return true;
 }
 
+static const char *named_outside(struct opinion *opinion, const struct sender *sender)
+{
+	struct sender process = *sender;
+
+	process.kind = SENDER_PROCESS;
+	return opinion_text(opinion, "%s, ", scene_sender(opinion, &process));
+}
+
 bool judge_sent_from_outside(const struct findings *findings, struct opinion *opinion)
 {
 	if (findings->snapshot->death.kind != DEATH_SIGNAL ||
 	    scene_raiser(findings) != RAISED_FROM_OUTSIDE)
 		return false;
 	const char *signal = scene_signal(opinion, scene_signo(findings));
+	const struct sender *sender = &findings->snapshot->death.sender;
+	bool known = sender->process.pid > 0;
 	opinion_claim(
 		opinion, CAUSE_KILLED_FROM_OUTSIDE, CERTAIN,
-		"%s from outside of its container (pid namespace) killed it: mostly the container "
-		"runtime or the node stopping it.",
-		signal);
+		"%s from %soutside of its container (pid namespace) killed it%s.", signal,
+		known ? named_outside(opinion, sender) : "",
+		known ? "" : ": mostly the container runtime or the node stopping it");
+	if (known)
+		scene_tell_sender(findings, opinion, sender);
+	else
 	opinion_for(opinion, "siginfo",
 		    "%s was sent by a process, and its pid is 0: the sender is not in "
 		    "this pid namespace",
@@ -363,8 +386,11 @@ bool judge_sent_from_outside(const struct findings *findings, struct opinion *op
 	scene_tell_python(findings, opinion, "at that moment it was at");
 	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH, "%s was sent, not raised by an instruction",
 			 signal);
-	opinion_gap(opinion, "who sent the signal", "the sender is outside of the pid namespace",
-		    "run pcatch on the host, outside of the container");
+	if (!known)
+		opinion_gap(opinion, "who sent the signal",
+			    "the sender is outside of the pid namespace",
+			    "run pcatch on the host, outside of the container, with the right to "
+			    "listen to who sends signals (root or CAP_PERFMON)");
 	opinion_advise(opinion,
 		       "Look at the events of the container runtime or the orchestrator at that "
 		       "time (docker events, kubectl describe pod): stop, eviction, failed probe.");
@@ -393,16 +419,13 @@ static void advise_on_sender(const struct findings *findings, struct opinion *op
 {
 	int signo = scene_signo(findings);
 	const char *comm = sender->process.comm ? sender->process.comm : "";
+	const struct supervisor *keeper = supervisor_of(&sender->process);
 
 	if (is_memory_daemon(&sender->process))
 		opinion_advise(opinion, "%s ends processes when memory runs short: see its log.",
 			       comm);
-	else if (!strcmp(comm, "systemd") && signo == SIGABRT)
-		opinion_advise(opinion, "systemd sends SIGABRT when a service misses its watchdog "
-					"(WatchdogSec=): see journalctl -u of the unit.");
-	else if (!strcmp(comm, "timeout"))
-		opinion_advise(opinion,
-			       "timeout(1) ends what takes longer than it was told to allow.");
+	else if (keeper && keeper->advice)
+		opinion_advise(opinion, "%s", keeper->advice);
 	else if (supervisor)
 		opinion_advise(opinion,
 			       "Ask %s why: its log says whether it was a stop, a restart, a "
@@ -415,6 +438,78 @@ static void advise_on_sender(const struct findings *findings, struct opinion *op
 		opinion_advise(opinion,
 			       "It had no handler for SIGTERM, so it ended without cleaning up and "
 			       "without a word in its log.");
+}
+
+// What a parent in Python means: nobody else's process ends so.
+static const struct supervisor python_parent = {
+	.title = "a Python parent",
+	.term = "its Process.terminate()",
+	.kill = "its Process.kill()",
+	.after_term = "kill() after terminate() had not helped",
+};
+
+static const struct supervisor *keeper_of(const struct sender *sender)
+{
+	const struct supervisor *keeper = supervisor_of(&sender->process);
+	const char *comm = sender->process.comm;
+
+	if (!keeper && sender->relation == RELATION_PARENT && comm && !strncmp(comm, "python", 6))
+		return &python_parent;
+	return keeper;
+}
+
+static const char *supervisor_title(const struct sender *sender)
+{
+	const struct supervisor *keeper = keeper_of(sender);
+
+	return keeper ? keeper->title : "it";
+}
+
+static const char *reason_of(const struct sender *sender, int signo,
+			     const struct signal_event *before)
+{
+	const struct supervisor *keeper = keeper_of(sender);
+
+	return keeper ? supervisor_reason(keeper, signo, before ? before->info.signo : 0) : NULL;
+}
+
+/*
+ * gunicorn's way to end a worker that hangs: it sends SIGABRT, which the worker takes in Python and
+ * exits by. The exit is the worker's own; that it had to is its supervisor's decision.
+ */
+bool judge_aborted_by_supervisor(const struct findings *findings, struct opinion *opinion)
+{
+	const struct snapshot *snapshot = findings->snapshot;
+	const struct signal_event *event = NULL;
+
+	if (snapshot->death.kind != DEATH_EXIT)
+		return false;
+	for (size_t i = snapshot->death.earlier.n; !event && i-- > 0;)
+		if (snapshot->death.earlier.v[i].info.signo == SIGABRT &&
+		    snapshot->death.earlier.v[i].disposition == SIGNAL_HANDLED &&
+		    snapshot->death.earlier.v[i].sender.kind == SENDER_PROCESS)
+			event = &snapshot->death.earlier.v[i];
+	int64_t elapsed = event ? snapshot->time.death - event->last : -1;
+	if (elapsed < 0 || elapsed > ABORT_MAX || !scene_is_supervisor(findings, &event->sender))
+		return false;
+	const struct sender *sender = &event->sender;
+	const char *reason = reason_of(sender, SIGABRT, NULL);
+	opinion_claim(opinion, CAUSE_KILLED_BY_SUPERVISOR, LIKELY,
+		      "SIGABRT from %s%s made it end with exit code %d %s later%s%s%s.",
+		      scene_sender(opinion, sender),
+		      sender->relation == RELATION_PARENT ? ", its parent," : "",
+		      snapshot->death.exit_code, scene_duration(opinion, elapsed),
+		      reason ? ", likely: " : "", reason ? reason : "",
+		      scene_main_place(findings, opinion));
+	opinion_for(opinion, "siginfo", "SIGABRT came from %s", scene_full_sender(opinion, sender));
+	opinion_for(opinion, "timing", "it exited %s after that, by its own handler",
+		    scene_duration(opinion, elapsed));
+	if (reason)
+		opinion_for(opinion, "supervisor", "SIGABRT from %s usually means: %s",
+			    supervisor_title(sender), reason);
+	opinion_rule_out(opinion, CAUSE_ABORT, "another process sent SIGABRT; it did not call abort()");
+	advise_on_sender(findings, opinion, sender, true);
+	return true;
 }
 
 bool judge_sent(const struct findings *findings, struct opinion *opinion)
@@ -436,18 +531,27 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 	enum cause cause = !is_order_to_end(signo) ? CAUSE_TERMINATED_BY_SIGNAL
 			   : supervisor		   ? CAUSE_KILLED_BY_SUPERVISOR
 						   : CAUSE_KILLED_BY_PROCESS;
-	const struct frame *python = scene_python_frame(findings);
-	const char *signal = scene_signal(opinion, signo), *relation = "", *at = "";
+	const char *signal = scene_signal(opinion, signo), *relation = "", *after = "", *likely = "";
 	if (sender.relation == RELATION_PARENT)
 		relation = ", its parent,";
 	else if (sender.relation == RELATION_CHILD)
 		relation = ", its own child,";
 	else if (supervisor)
 		relation = ", its supervisor,";
-	if (python)
-		at = opinion_text(opinion, "; it was at %s", scene_place(opinion, python));
-	opinion_claim(opinion, cause, CERTAIN, "%s from %s%s killed it%s.", signal,
-		      scene_sender(opinion, &sender), relation, at);
+	int64_t elapsed;
+	const struct signal_event *before = scene_before(findings, &sender, signo, &elapsed);
+	if (before)
+		after = opinion_text(opinion, " %s after %s", scene_duration(opinion, elapsed),
+				     scene_signal(opinion, before->info.signo));
+	const char *reason = reason_of(&sender, signo, before);
+	if (reason)
+		likely = opinion_text(opinion, ", likely: %s", reason);
+	opinion_claim(opinion, cause, CERTAIN, "%s from %s%s killed it%s%s%s.", signal,
+		      scene_sender(opinion, &sender), relation, after, likely,
+		      scene_main_place(findings, opinion));
+	if (reason)
+		opinion_for(opinion, "supervisor", "%s%s from %s usually means: %s", signal,
+			    before ? " after such a request" : "", supervisor_title(&sender), reason);
 	scene_tell_sender(findings, opinion, &sender);
 	scene_tell_python(findings, opinion, "at that moment it was at");
 	if (signal_is_fault(signo) || signo == SIGABRT)

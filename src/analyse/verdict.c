@@ -17,6 +17,7 @@ static judge *const judges[] = {
 
 	judge_watchdog_exit,
 	judge_fatal_exit,
+	judge_aborted_by_supervisor,
 	judge_shutdown,
 	judge_os_exit,
 	judge_uncaught_exception,

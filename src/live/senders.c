@@ -100,9 +100,11 @@ static void set_gap(struct senders *s, struct error *err, const char *remedy)
 	error_free(err);
 }
 
-static const char rights[] =
-	"sudo setcap cap_sys_ptrace,cap_perfmon,cap_dac_read_search+ep $(command -v pcatch), or run "
-	"it as root";
+#define SETCAP "sudo setcap cap_sys_ptrace,cap_perfmon,cap_dac_read_search+ep $(command -v pcatch)"
+
+static const char rights[] = SETCAP ", or run pcatch as root";
+static const char mount_and_rights[] =
+	"sudo mount -t tracefs tracefs /sys/kernel/tracing && " SETCAP ", or run pcatch as root";
 
 static struct error *describe_refusal(struct error *err, const char **remedy)
 {
@@ -561,7 +563,7 @@ static struct error *listen_up(struct senders *s)
 		return err;
 	if (err) {
 		if (err->kind == ERROR_UNSUPPORTED)
-			remedy = "mount -t tracefs tracefs /sys/kernel/tracing, or run pcatch as root";
+			remedy = mount_and_rights;
 		set_gap(s, err, remedy);
 	}
 	err = open_rings(s);

@@ -2,10 +2,13 @@
 """Who sent it: the sender is named, also when it is gone, also for SIGKILL, which nobody sees come."""
 import json
 import os
+import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -133,3 +136,163 @@ def test_pkill_is_named(pcatch, victim):
         pytest.skip("no pkill here")
     report, sender, command = killed_by(pcatch, victim, "pkill", "-KILL", "-P", str(os.getpid()), "handled")
     assert assert_named(report, "pkill", *command, gone=True)["pid"] == sender.pid
+
+
+@needs_listening
+def test_timeout_that_kills_after_terminating_tells_the_story(pcatch, any_python):
+    script = (
+        "import json, os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *a: None)\n"
+        "print(json.dumps({'pid': os.getpid()}), flush=True)\n"
+        "while True: time.sleep(600)\n"
+    )
+    running = pcatch.start("timeout", "-k", "1", "3", any_python, "-c", script)
+    watcher = pcatch.attach(running.truth["pid"])
+    assert running.wait() != 0
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-supervisor"
+    assert (report.sender["pid"], report.sender["comm"]) == (running.pid, "timeout")
+    assert report.sender["relation"] == "parent"
+    asked = [e for e in report.death["earlier_signals"] if e["name"] == "SIGTERM"]
+    assert len(asked) == 1 and asked[0]["sender"]["pid"] == running.pid
+    assert "after SIGTERM" in report.summary
+    assert "kill-after" in report.summary
+    assert "<string>:4" in report.summary
+
+
+@needs_listening
+@pytest.mark.parametrize("how", ["ignored", "blocked", "handled"])
+def test_python_parent_that_kills_after_a_grace_time_is_told_with_its_sigterm(pcatch, any_python, how):
+    child = {
+        "ignored": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        "blocked": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])",
+        "handled": "signal.signal(signal.SIGTERM, lambda *a: None)",
+    }[how]
+    script = (
+        "import json, os, signal, sys, time, subprocess\n"
+        "child = subprocess.Popen([sys.executable, '-c', '''import os, signal, time\\n%s\\n"
+        "os.write(1, b\"ready\")\\nwhile True: time.sleep(600)'''], stdout=subprocess.PIPE)\n"
+        "os.read(child.stdout.fileno(), 5)\n"
+        "print(json.dumps({'pid': child.pid}), flush=True)\n"
+        "sys.stdin.readline()\n"
+        "child.terminate()\n"
+        "try: child.wait(1)\n"
+        "except subprocess.TimeoutExpired: child.kill()\n"
+        "child.wait()\n" % child
+    )
+    running = pcatch.start(any_python, "-c", script)
+    watcher = pcatch.attach(running.truth["pid"])
+    running.go()
+    assert running.wait() == 0
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert (report.cause, report.sender["pid"]) == ("killed-by-supervisor", running.pid)
+    asked = [e for e in report.death["earlier_signals"] if e["name"] == "SIGTERM"]
+    assert len(asked) == 1 and asked[0]["sender"]["pid"] == running.pid
+    assert asked[0]["handled"] == (how == "handled")
+    assert "after SIGTERM" in report.summary
+    assert how in report.text
+
+
+GUNICORN_APP = """
+import time
+def app(environ, start_response):
+    time.sleep(600)
+"""
+
+
+@needs_listening
+def test_gunicorn_s_worker_timeout_names_its_master(pcatch, tmp_path):
+    if not os.access("/usr/bin/gunicorn", os.X_OK):
+        pytest.skip("no /usr/bin/gunicorn here")
+    (tmp_path / "slow.py").write_text(GUNICORN_APP)
+    socket_path = tmp_path / "socket"
+    master = pcatch.start(
+        "/usr/bin/gunicorn", "--timeout", "2", "-b", "unix:%s" % socket_path, "slow:app", cwd=tmp_path
+    )
+    pid = int(master.line("stderr", r"Booting worker with pid: (\d+)").group(1))
+    watcher = pcatch.attach(pid)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(socket_path))
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert watcher.wait(60) == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-supervisor"
+    assert "gunicorn (pid %d), its parent" % master.pid in report.summary
+    assert "worker timeout" in report.summary
+    aborts = [e for e in report.death["earlier_signals"] if e["name"] == "SIGABRT"]
+    assert aborts and aborts[0]["sender"]["pid"] == master.pid
+    assert report.verdict["confidence"] in ("likely", "certain")
+
+
+def test_without_the_right_to_listen_nobody_is_accused(pcatch, any_python, tmp_path):
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("dropping rights takes root and setpriv")
+    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pcatch-"))
+    try:
+        os.chmod(folder, 0o777)
+        program = shutil.copy(pcatch.program, folder / "pcatch")
+        os.chmod(program, 0o755)
+        out = folder / "out"
+        command = [program, "run", "-v", "-f", "json", "-o", out, "--", "sleep", "600"]
+        running = pcatch.start(*drop, *command, env={**os.environ, "HOME": str(folder)})
+        pid = int(running.line("stderr", r"watching (\d+)").group(1))
+        os.kill(pid, signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL
+        report = json.loads(next(out.glob("*.json")).read_text())
+    finally:
+        shutil.rmtree(folder)
+    assert report["verdict"]["cause"] == "killed-by-unknown"
+    assert report["verdict"]["confidence"] == "unknown"
+    assert report["death"]["signal"]["sender"]["pid"] is None
+    remedies = [gap.get("remedy") or "" for gap in report["gaps"]]
+    assert any("setcap" in remedy and "cap_perfmon" in remedy for remedy in remedies), remedies
+    assert report["verdict"]["ruled_out"]
+    for advice in report["verdict"].get("advice", []):
+        assert "certain" not in advice
+
+
+@needs_listening
+def test_sigkill_from_outside_the_pid_namespace_names_the_sender_and_says_so(pcatch, victim):
+    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run(unshare + ["true"], capture_output=True).returncode:
+        pytest.skip("unshare --pid is not possible here")
+    program = str(victim("handled"))
+    pcatch.start(*unshare, "sh", "-c", '"$0" none & wait $!; exit 3', program).truth
+    pid = until(lambda: running_pid(program), "the victim inside of the namespace")
+    watcher = pcatch.attach(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-from-outside"
+    assert (report.sender["kind"], report.sender["pid"]) == ("outside-namespace", os.getpid())
+    assert str(os.getpid()) in report.summary
+
+
+@needs_listening
+def test_sigkill_inside_of_a_pid_namespace_is_from_there(pcatch, victim):
+    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run(unshare + ["true"], capture_output=True).returncode:
+        pytest.skip("unshare --pid is not possible here")
+    program = str(victim("handled"))
+    inside = pcatch.start(*unshare, "sh", "-c", '"$0" none & read go; kill -9 $!; wait', program)
+    pid = until(lambda: running_pid(program), "the victim inside of the namespace")
+    watcher = pcatch.attach(pid)
+    inside.go()
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-supervisor"
+    assert (report.sender["kind"], report.sender["comm"]) == ("process", "sh")
+    assert report.sender["relation"] == "parent"
+
+
+def running_pid(program):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink("/proc/%s/exe" % pid) == program:
+                return int(pid)
+        except OSError:
+            pass
+    return None
