@@ -42,8 +42,10 @@ static struct error *find_python(struct look *look, const struct traced *process
 	procmem_init(&live, process->pid, process->mem_fd);
 	struct error *err = python_find(&look->images, &live.mem, &snapshot->arena,
 					&snapshot->python, &why);
-	if (!err && !snapshot->python.found && why)
-		err = gaps_add(&snapshot->arena, &snapshot->gaps, "Python frames", NULL, "%s", why);
+	if (!err && why)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps,
+			       snapshot->python.found ? "another Python's frames" : "Python frames", NULL,
+			       "%s", why);
 	if (err && err->kind != ERROR_NOMEM)
 		err = gaps_take(&snapshot->arena, &snapshot->gaps, "Python frames", NULL, err);
 	return err;

@@ -32,6 +32,8 @@ struct find {
 	const struct mem *mem;
 	struct arena *arena;
 	struct python_hint hint; /* as found so far */
+	int frames;		 /* that were looked at there */
+	char *other;		 /* a second interpreter, which the hint does not name */
 	char *why;		 /* what the first thing that looked like a Python lacks */
 	uint64_t text_left;
 };
@@ -213,9 +215,31 @@ static bool believable(const struct py_probe *probe, bool certain)
 	       (certain || probe->frames || !probe->broken);
 }
 
+// One more was found than a hint can name: that with frames counts, the other is told.
+static struct error *take(struct find *f, struct python_hint hint, int frames)
+{
+	struct python_hint less = f->hint;
+
+	if (!hint.found_by || !hint.module)
+		return error_nomem();
+	if (f->hint.found && f->hint.runtime == hint.runtime)
+		return NULL;
+	if (f->hint.found && (frames == 0 || f->frames > 0)) {
+		less = hint;
+	} else {
+		f->hint = hint;
+		f->frames = frames;
+	}
+	if (!less.found || f->other)
+		return NULL;
+	f->other = arena_printf(f->arena, "a second interpreter, CPython %u.%u in %s, runs here, too, and is "
+				"not shown", PY_MAJOR(less.version), PY_MINOR(less.version), less.module);
+	return f->other ? NULL : error_nomem();
+}
+
 // Is an interpreter of VERSION at RUNTIME? Then the hint says so.
 static struct error *try_version(struct find *f, const struct module *module, taddr runtime,
-				 unsigned version, bool certain, const char *found_by)
+				 unsigned version, bool certain, const char *found_by, bool *ret)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct py_probe probe = {};
@@ -228,7 +252,7 @@ static struct error *try_version(struct find *f, const struct module *module, ta
 		if (err || !ok)
 			return err;
 		if (believable(&probe, certain)) {
-			f->hint = (struct python_hint){
+			const struct python_hint hint = {
 				.found = true,
 				.runtime = runtime,
 				.version = version,
@@ -236,7 +260,8 @@ static struct error *try_version(struct find *f, const struct module *module, ta
 				.module = arena_strdup(f->arena, module->path),
 				.free_threaded = layout.free_threaded,
 			};
-			return f->hint.found_by && f->hint.module ? NULL : error_nomem();
+			*ret = true;
+			return take(f, hint, probe.frames);
 		}
 		if (!probe.broken)
 			return NULL;
@@ -247,12 +272,14 @@ static struct error *try_version(struct find *f, const struct module *module, ta
 // The same for whichever version holds.
 static struct error *try_versions(struct find *f, const struct module *module,
 				  const struct versions *versions, taddr runtime,
-				  const char *found_by)
+				  const char *found_by, bool *found_ret)
 {
 	struct error *err = NULL;
 
-	for (unsigned i = 0; i < versions->n && !err && !f->hint.found; i++)
-		err = try_version(f, module, runtime, versions->v[i], versions->certain, found_by);
+	*found_ret = false;
+	for (unsigned i = 0; i < versions->n && !err && !*found_ret; i++)
+		err = try_version(f, module, runtime, versions->v[i], versions->certain, found_by,
+				  found_ret);
 	return err;
 }
 
@@ -282,6 +309,7 @@ static struct error *find_named(struct find *f, size_t index)
 	struct versions versions;
 	const char *found_by;
 	taddr runtime;
+	bool found;
 
 	const struct image *image = images_get(f->images, index);
 	if (!image || !named_place(image, likely, &runtime, &found_by))
@@ -291,15 +319,15 @@ static struct error *find_named(struct find *f, size_t index)
 		return err;
 	if (versions.certain && !py_layout_row(versions.v[0])) {
 		// Found, and the walk will say that it cannot be followed.
-		f->hint = (struct python_hint){ .found = true,
-						.runtime = runtime,
-						.version = versions.v[0],
-						.found_by = arena_strdup(f->arena, found_by),
-						.module = arena_strdup(f->arena, module->path) };
-		return f->hint.found_by && f->hint.module ? NULL : error_nomem();
+		const struct python_hint hint = { .found = true,
+						  .runtime = runtime,
+						  .version = versions.v[0],
+						  .found_by = arena_strdup(f->arena, found_by),
+						  .module = arena_strdup(f->arena, module->path) };
+		return take(f, hint, 0);
 	}
-	err = try_versions(f, module, &versions, runtime, found_by);
-	if (!err && !f->hint.found)
+	err = try_versions(f, module, &versions, runtime, found_by, &found);
+	if (!err && !found)
 		err = explain(f, module, "no threads were found in its interpreter: it has not "
 					 "started, has been finalized, or is of an unknown make");
 	return err;
@@ -342,8 +370,9 @@ static struct error *search_word(struct find *f, const struct module *module,
 				 size_t n)
 {
 	struct error *err = NULL;
+	bool found = false;
 
-	for (unsigned i = 0; i < versions->n && !err && !f->hint.found; i++) {
+	for (unsigned i = 0; i < versions->n && !err && !found; i++) {
 		const struct py_layout *row = py_layout_row(versions->v[i]);
 		uint32_t head = row->offsets.runtime_head;
 		taddr runtime = at;
@@ -357,7 +386,7 @@ static struct error *search_word(struct find *f, const struct module *module,
 				continue;
 			runtime = at - (head == PY_NONE ? 0 : head);
 		}
-		err = try_version(f, module, runtime, versions->v[i], false, "search");
+		err = try_version(f, module, runtime, versions->v[i], false, "search", &found);
 	}
 	return err;
 }
@@ -391,6 +420,9 @@ static struct error *search_module(struct find *f, size_t index)
 	taddr left = SEARCH_MAX_DATA, data_end = 0;
 	bool core;
 
+	// A search takes its time, and goes on for one that is missing, not for a second one.
+	if (f->hint.found)
+		return NULL;
 	const struct image *image = images_get(f->images, index);
 	if (!image)
 		return NULL;
@@ -417,13 +449,13 @@ static struct error *search_module(struct find *f, size_t index)
 	return err;
 }
 
-// Every module, those first that are likely.
+// Every module, those first that are likely. Of these all are asked: they may have one each.
 static struct error *for_modules(struct find *f, struct error *(*look)(struct find *, size_t))
 {
 	struct error *err = NULL;
 
 	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < f->snapshot->modules.n && !err && !f->hint.found; i++)
+		for (size_t i = 0; i < f->snapshot->modules.n && !err && !(f->hint.found && pass); i++)
 			if (is_likely(i, &f->snapshot->modules.v[i]) == (pass == 0))
 				err = look(f, i);
 	return err;
@@ -435,7 +467,7 @@ static struct error *finish(struct find *f, struct error *err, struct python_hin
 	if (err)
 		return err;
 	*ret = f->hint;
-	*why_ret = f->hint.found ? NULL : f->why;
+	*why_ret = f->hint.found ? f->other : f->why;
 	return NULL;
 }
 

@@ -77,7 +77,8 @@ void py_state_deinit(struct py_state *state);
  * or openable): by the symbol _PyRuntime in the executable or a library, by section .PyRuntime,
  * by a search of writable memory. A candidate counts when walking it makes sense. No interpreter
  * is no error: RET->found is false, and *why_ret says what was looked at when something looked
- * like a Python (NULL when nothing did). Strings are put into ARENA.
+ * like a Python (NULL when nothing did). Where more than one runs RET is the one with frames, and
+ * *why_ret names another. Strings are put into ARENA.
  */
 struct error *python_find(struct images *images, const struct mem *mem, struct arena *arena,
 			  struct python_hint *ret, char **why_ret) __attribute__((warn_unused_result));

@@ -46,10 +46,11 @@ def python(request):
 class Victim:
     """A victim that has said its first line; it is let go, and must then end well."""
 
-    def __init__(self, *command, **popen):
+    def __init__(self, *command, env=None, **popen):
         self.process = subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE,
-                                        env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"), **popen)
+                                        env=dict(env or os.environ, PYTHONDONTWRITEBYTECODE="1"),
+                                        **popen)
         self.watchdog = threading.Timer(60 * SLOWNESS, self.process.kill)
         self.watchdog.start()
         self.said = self.process.stdout.readline().decode()
