@@ -214,13 +214,18 @@ static void write_exception(struct md_writer *w)
 	md_end(w, MD_EXCEPTION, rva);
 }
 
+// Most of a thread's vector state was never used: ten kilobytes of zeros where there is AMX.
 static void add_regset(struct buf *out, size_t thread, uint32_t type, const void *data, size_t len)
 {
+	size_t used = len;
+
+	while (used && !((const uint8_t *)data)[used - 1])
+		used--;
 	buf_u32(out, (uint32_t)thread);
 	buf_u32(out, type);
-	buf_u32(out, (uint32_t)len);
-	buf_u32(out, 0);
-	buf_add(out, data, len);
+	buf_u32(out, (uint32_t)used);
+	buf_u32(out, (uint32_t)(len - used));
+	buf_add(out, data, used);
 	buf_align(out, 8);
 }
 

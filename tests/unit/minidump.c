@@ -230,6 +230,8 @@ static void a_process_survives(void **state)
 	small_world(&s, (enum arch_id)(uintptr_t)*state);
 	assert_int_equal(s.modules.n, 3);
 	s.threads.v[0].xstate = text_bytes(&s.arena, "wide registers");
+	// Zeros at the end are not stored; they are part of it all the same.
+	s.threads.v[0].xstate.len += 1;
 	s.threads.v[1].fpregs.len = 100; // no size that a context knows
 	write_and_read(&s, &file, &back);
 	compare(&s, &back);
