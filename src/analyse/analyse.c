@@ -373,6 +373,60 @@ static struct error *version_text(struct arena *arena, unsigned version, char **
 	return *ret ? NULL : error_nomem();
 }
 
+/*
+ * What sys has noted last is also left behind by a program that prints exceptions and goes on. One
+ * that came all the way up to the program's outermost frame left nothing to go on with; that of a
+ * script that does not compile has come up to nothing.
+ */
+static bool unwound_the_program(const struct py_exception *e)
+{
+	size_t n = e->traceback.n;
+	const char *outermost = n ? e->traceback.v[n - 1].function : NULL;
+
+	if (!n)
+		return !strcmp(e->type, "SyntaxError") || !strcmp(e->type, "IndentationError") ||
+		       !strcmp(e->type, "TabError");
+	return !strcmp(outermost, "<module>") || !strcmp(outermost, "_run_module_as_main");
+}
+
+static bool ended_by_exception(const struct analysis *a)
+{
+	const struct death *death = &a->snapshot->death;
+
+	if (!a->snapshot->time.finalization || !a->py.last || !unwound_the_program(a->py.last))
+		return false;
+	if (death->kind == DEATH_EXIT)
+		return death->exit_code == 1;
+	return death->kind == DEATH_SIGNAL && !strcmp(a->py.last->type, "KeyboardInterrupt");
+}
+
+static struct error *copy_exception(struct analysis *a)
+{
+	struct arena *arena = &a->findings->arena;
+	struct exception **to = &a->findings->python.exception;
+
+	for (const struct py_exception *from = a->py.last; from; from = from->cause) {
+		struct exception *e = arena_alloc(arena, sizeof(*e));
+		if (!e)
+			return error_nomem();
+		const struct py_thread as_thread = { .frames.v = from->traceback.v,
+						     .frames.n = from->traceback.n,
+						     .gap = from->gap };
+		struct error *err = python_stack(a, &as_thread, &e->traceback);
+		if (err)
+			return err;
+		e->recorded = true;
+		e->type = arena_strdup(arena, from->type);
+		e->message = from->message ? arena_strdup(arena, from->message) : NULL;
+		e->source = arena_strdup(arena, "the interpreter's own record (sys.last_value)");
+		if (!e->type || !e->source || (from->message && !e->message))
+			return error_nomem();
+		*to = e;
+		to = &e->cause;
+	}
+	return NULL;
+}
+
 static struct error *read_python(struct analysis *a)
 {
 	const struct python_hint *hint = &a->snapshot->python;
@@ -409,7 +463,7 @@ static struct error *read_python(struct analysis *a)
 			return error_nomem();
 		*id = a->py.interpreters[i];
 	}
-	return NULL;
+	return ended_by_exception(a) ? copy_exception(a) : NULL;
 }
 
 static struct error *merge_thread(struct analysis *a, struct thread_findings *t)

@@ -125,6 +125,7 @@ struct exception {
 	struct stack traceback; /* innermost first */
 	struct exception *cause; /* __cause__ or __context__; NULL: none */
 	char *source; /* where it was read: "traceback in /var/log/app.log (fd 2)" */
+	bool recorded; /* by the interpreter itself, not only in a log */
 	bool followed; /* more was written behind it, so it is less sure to have been the end */
 };
 

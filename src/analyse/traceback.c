@@ -780,6 +780,12 @@ static struct error *from_log(struct findings *findings, size_t index)
 	char *name = log_name(arena, log);
 	if (!name)
 		return error_nomem();
+	struct exception *recorded = python->exception && python->exception->recorded
+					     ? python->exception
+					     : NULL;
+	// What a __str__ says is known when it was run; in the log the type has its module before it.
+	if (recorded && !recorded->message && scan.uncaught && ends(scan.uncaught->type, recorded->type))
+		recorded->message = scan.uncaught->message;
 	if (scan.uncaught && !python->exception) {
 		scan.uncaught->source = arena_printf(arena, "traceback in %s", name);
 		if (!scan.uncaught->source)

@@ -296,14 +296,20 @@ bool judge_uncaught_exception(const struct findings *findings, struct opinion *o
 		exception->traceback.frames.n ? &exception->traceback.frames.v[0] : NULL;
 	const char *type = opinion_clip(opinion, exception->type, 60);
 	const char *message = opinion_clip(opinion, exception->message, 90);
-	opinion_claim(opinion, CAUSE_UNCAUGHT_EXCEPTION, exception->followed ? POSSIBLE : LIKELY,
+	opinion_claim(opinion, CAUSE_UNCAUGHT_EXCEPTION,
+		      exception->recorded   ? CERTAIN
+		      : exception->followed ? POSSIBLE
+					    : LIKELY,
 		      "Nobody caught %s%s%s%s%s, so the interpreter %s.", type,
 		      *message ? " (" : "", message, *message ? ")" : "",
 		      frame ? opinion_text(opinion, ", raised at %s", scene_place(opinion, frame))
 			    : "",
 		      code_words(opinion, 1));
 	tell_code(findings, opinion);
-	if (exception->followed)
+	if (exception->recorded)
+		opinion_for(opinion, "python",
+			    "sys.last_value held it as the interpreter began to take itself down");
+	else if (exception->followed)
 		opinion_for(opinion, "log",
 			    "%s: %s; something was written behind it, which an "
 			    "interpreter that ends may do as well as a program that goes on",
@@ -314,7 +320,8 @@ bool judge_uncaught_exception(const struct findings *findings, struct opinion *o
 				    ? exception->source + 13
 				    : "the log");
 	if (exception->cause)
-		opinion_for(opinion, "log", "it came of %s%s%s", exception->cause->type,
+		opinion_for(opinion, exception->recorded ? "python" : "log", "it came of %s%s%s",
+			    exception->cause->type,
 			    exception->cause->message ? ": " : "",
 			    opinion_clip(opinion, exception->cause->message, 200));
 	opinion_for(opinion, "python",

@@ -9,7 +9,7 @@
 #include "../cleanup.h"
 
 #define FIELD_COLUMN 14
-#define WORD_MAX     256  // columns of one unbroken word; a longer one is nobody's path
+#define WORD_MAX     180  // columns of one unbroken word; a longer one is nobody's path
 #define TEXT_MAX     2000 // columns of one piece of running text
 #define QUOTE_MAX    2000 // columns of one quoted line
 

@@ -7,6 +7,7 @@
 
 #include "../cleanup.h"
 #include "pyentry.h"
+#include "pyexcept.h"
 #include "pyframe.h"
 #include "pylocals.h"
 #include "pywalk.h"
@@ -50,6 +51,7 @@ struct walk {
 	struct py_frames f;
 	taddr runtime;
 	bool capture;	/* touch only */
+	bool exceptions; /* are wanted too */
 	int64_t deadline;
 	bool out_of_time;
 	size_t max_threads, max_frames;
@@ -503,6 +505,10 @@ static struct error *walk_interpreters(struct walk *w)
 	err = py_frames_gap(&w->f, "Python interpreters", err);
 	if (!err)
 		err = walk_stacks(w);
+	// The main interpreter is the last of the list.
+	for (int i = n; !err && w->exceptions && i-- > 0 && !w->state->last;)
+		err = py_frames_gap(&w->f, "the exception that nobody caught",
+				    py_last_exception(&w->f, list[i], &w->state->last));
 	for (size_t i = 0; !err && i < w->state->threads.n; i++)
 		py_entries_place(w->mem, w->py, &w->state->threads.v[i]);
 	// The holder is checked against all threads, so the GIL comes last.
@@ -539,6 +545,7 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 	_cleanup_(walk_deinit) struct walk w = { .mem = mem,
 						 .runtime = hint->runtime,
 						 .capture = for_capture,
+						 .exceptions = true,
 						 .deadline = deadline,
 						 .max_threads = PY_MAX_THREADS,
 						 .max_frames = PY_MAX_FRAMES,

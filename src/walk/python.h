@@ -56,6 +56,14 @@ struct py_thread {
 	char *gap;	  /* why frames are missing at the outer end; NULL: all are there */
 };
 
+struct py_exception {
+	char *type;    /* as the class is called, without its module */
+	char *message; /* what str() says where that can be known without running code; else NULL */
+	LIST(struct py_frame) traceback; /* innermost first */
+	char *gap;     /* why frames are missing at the inner end; NULL: all are there */
+	struct py_exception *cause; /* __cause__, or __context__ unless suppressed; NULL: none */
+};
+
 struct py_state {
 	struct arena arena;
 	unsigned version;    /* PY_VERSION_HEX, low bytes 0 when unknown */
@@ -67,6 +75,7 @@ struct py_state {
 	int64_t interpreters[PY_MAX_INTERPRETERS];
 	bool have_gil;	     /* the GIL's holder could be read */
 	LIST(struct py_thread) threads;
+	struct py_exception *last; /* the last that nobody caught, as sys has it; NULL: none */
 	gaps gaps;
 };
 

@@ -120,3 +120,64 @@ def test_letting_go_takes_the_breakpoint_away(pcatch, any_python):
     target.go()
     assert target.wait() == 1
     assert not pcatch.reports()
+
+
+@pytest.mark.parametrize(
+    "ending, type_, message",
+    [
+        ("no-such-file", None, "[Errno 2] No such file or directory: '/nonexistent/file'"),
+        ("own-error", "OwnError", "of our own"),
+        ("hook-replaced", "ValueError", "unheard"),
+    ],
+)
+def test_uncaught_exception_is_read_from_the_interpreter(
+    pcatch, every_python, ending, type_, message
+):
+    report = pcatch.catch(every_python, ENDINGS, ending)
+    assert (report.cause, report.status) == ("uncaught-exception", 1)
+    assert report.verdict["confidence"] == "certain"
+    exception = report.json["python"]["exception"]
+    assert type_ is None or exception["type"] == type_
+    assert exception["message"] == message
+    said = [frame["function"] for frame in exception["traceback"]]
+    assert said[-2:] == [ending.replace("-", "_"), "<module>"]
+    with open(ENDINGS) as file:
+        line = file.read().split("\n")[exception["traceback"][-2]["line"] - 1]
+    assert "raise" in line or "open(" in line
+
+
+def test_what_an_exception_came_of_is_read_too(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "chained")
+    exception = report.json["python"]["exception"]
+    if report.truth["python"].startswith("2."):
+        assert (exception["message"], exception.get("cause")) == ("boom", None)
+        return
+    assert exception["message"] == "bo\u20acom"
+    assert (exception["cause"]["type"], exception["cause"]["message"]) == ("KeyError", "'key'")
+
+
+def test_contexts_in_a_circle_are_told_once(pcatch, python):
+    report = pcatch.catch(python, ENDINGS, "cyclic")
+    exception = report.json["python"]["exception"]
+    assert [exception["type"], exception["cause"]["type"]] == ["ValueError", "TypeError"]
+    assert not exception["cause"].get("cause")
+
+
+def test_message_of_a_mebibyte_is_cut(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "huge-message")
+    message = report.json["python"]["exception"]["message"]
+    assert 1000 < len(message) < 10000
+    assert message.endswith("...")
+
+
+def test_keyboard_interrupt_that_nobody_caught(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "interrupted")
+    # Up to 3.7 it was an exception like any other.
+    assert report.status in (1, -signal.SIGINT)
+    assert report.json["python"]["exception"]["type"] == "KeyboardInterrupt"
+
+
+def test_exception_of_long_ago_is_not_what_ended_it(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "printed-and-exits")
+    assert (report.cause, report.status) == ("exit-code", 1)
+    assert not report.json["python"].get("exception")

@@ -94,5 +94,69 @@ def own_trap():
     os.kill(os.getpid(), signal.SIGTRAP)
 
 
+def chained():
+    try:
+        {}["key"]
+    except KeyError:
+        say()
+        raise ValueError("bo\u20acom" if sys.version_info[0] > 2 else "boom")
+
+
+def cyclic():
+    """Contexts that lead back to where they began."""
+    first, second = ValueError("first"), TypeError("second")
+    first.__context__, second.__context__ = second, first
+    say()
+    raise first
+
+
+def no_such_file():
+    say()
+    open("/nonexistent/file")
+
+
+def huge_message():
+    say()
+    raise RuntimeError("x" * (1 << 20))
+
+
+class OwnError(Exception):
+    pass
+
+
+def own_error():
+    say()
+    raise OwnError("of our own")
+
+
+def interrupted():
+    say()
+    os.kill(os.getpid(), signal.SIGINT)
+    parked.wait(60)
+
+
+def printed_and_exits():
+    """An exception of long ago, printed and noted, that is no reason of the end."""
+
+    def callback():
+        raise ValueError("long ago")
+
+    try:
+        callback()
+    except ValueError as error:
+        sys.last_type, sys.last_value = type(error), error
+        sys.last_exc, sys.last_traceback = error, sys.exc_info()[2].tb_next
+        if sys.version_info[0] > 2:
+            error.__traceback__ = error.__traceback__.tb_next
+    say()
+    sys.exit(1)
+
+
+def hook_replaced():
+    sys.excepthook = lambda *_: None
+    say()
+    raise ValueError("unheard")
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1].replace("-", "_")]()

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_WALK_PYEXCEPT_H
+#define PCATCH_WALK_PYEXCEPT_H
+
+#include "pyframe.h"
+
+/*
+ * The exception that the interpreter at INTERPRETER has last printed because nobody caught it
+ * (sys.last_exc, or sys.last_value before 3.12), with what it came of; *RET is NULL when there
+ * is none. With `touch_only` what a later call reads is touched, and *RET stays NULL. What does
+ * not hold is an error, or where something of it was read already, its gap.
+ */
+struct error *py_last_exception(struct py_frames *f, taddr interpreter, struct py_exception **ret)
+	__attribute__((warn_unused_result));
+
+#endif
