@@ -21,11 +21,23 @@ judge judge_bad_system_call, judge_stack_overflow, judge_native_crash, judge_ret
 	judge_cpu_limit, judge_timer;
 
 /* verdict-sent.c: signals that somebody sent */
-judge judge_aborted_by_supervisor, judge_out_of_memory, judge_cpu_limit_kill, judge_own_kill, judge_raised_again,
+judge judge_aborted_by_supervisor, judge_cpu_limit_kill, judge_own_kill, judge_raised_again,
 	judge_hangup, judge_parent_death, judge_sent_from_outside, judge_sent, judge_unknown_kill,
 	judge_signal;
 
 /* verdict-autopsy.c: nobody was attached */
 judge judge_autopsy;
+
+/* verdict-memory.c: the OOM killer, on the kernel's word alone */
+judge judge_out_of_memory;
+
+/* Say what proves that a SIGKILL was not the OOM killer's; false when nothing does. */
+bool verdict_rule_out_oom(const struct findings *findings, struct opinion *opinion);
+
+/* Evidence on how much memory was in use. */
+void verdict_tell_memory(const struct findings *findings, struct opinion *opinion);
+
+/* What SIGKILL cannot have been: all other ends leave another status. */
+void verdict_rule_out_for_kill(struct opinion *opinion);
 
 #endif

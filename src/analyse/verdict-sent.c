@@ -26,7 +26,7 @@ static bool sender_known(const struct findings *findings)
 }
 
 // What SIGKILL cannot have been: all other ends leave another status.
-static void rule_out_for_kill(struct opinion *opinion)
+void verdict_rule_out_for_kill(struct opinion *opinion)
 {
 	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
 			 "a segmentation fault ends with SIGSEGV (or SIGBUS, SIGILL, SIGFPE); the "
@@ -41,7 +41,7 @@ static void rule_out_for_kill(struct opinion *opinion)
 			 "a write without a reader gives SIGPIPE; the kernel reports SIGKILL");
 }
 
-static void tell_memory(const struct findings *findings, struct opinion *opinion)
+void verdict_tell_memory(const struct findings *findings, struct opinion *opinion)
 {
 	const struct snapshot *snapshot = findings->snapshot;
 	const struct process *process = &snapshot->process;
@@ -70,39 +70,6 @@ static void tell_memory(const struct findings *findings, struct opinion *opinion
 	}
 }
 
-// The counter says that the OOM killer struck in this cgroup while the process died; that it struck
-// this one and not another process of the cgroup, it does not say.
-bool judge_out_of_memory(const struct findings *findings, struct opinion *opinion)
-{
-	const struct process *process = &findings->snapshot->process;
-
-	if (!killed_by(findings, SIGKILL) || sender_known(findings) ||
-	    process->oom_kills_before < 0 || process->oom_kills_after <= process->oom_kills_before)
-		return false;
-	const char *limit = "";
-	if (process->memory_limit >= 0)
-		limit = opinion_text(opinion, " (limit %s)",
-				     scene_size(opinion, (uint64_t)process->memory_limit));
-	const struct frame *python = scene_python_frame(findings);
-	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, LIKELY,
-		      "The kernel's OOM killer ended it (SIGKILL): memory ran out in its "
-		      "cgroup%s%s%s.",
-		      limit, python ? "; it was last at " : "",
-		      python ? scene_place(opinion, python) : "");
-	opinion_for(opinion, "cgroup",
-		    "the kernel's count of OOM kills in its cgroup rose from %" PRId64
-		    " to %" PRId64 " across the death",
-		    process->oom_kills_before, process->oom_kills_after);
-	opinion_for(opinion, "exit status", "SIGKILL ended it, which is what the OOM killer sends");
-	tell_memory(findings, opinion);
-	scene_tell_python(findings, opinion, "when it was killed the thread was at");
-	rule_out_for_kill(opinion);
-	opinion_advise(opinion,
-		       "Raise the memory limit or find what grew; the kernel log (dmesg) names "
-		       "the victim and who used how much.");
-	return true;
-}
-
 bool judge_cpu_limit_kill(const struct findings *findings, struct opinion *opinion)
 {
 	uint64_t soft, hard;
@@ -125,7 +92,7 @@ bool judge_cpu_limit_kill(const struct findings *findings, struct opinion *opini
 		    used, hard);
 	opinion_for(opinion, "exit status", "SIGKILL ended it");
 	scene_tell_python(findings, opinion, "when it was killed the thread was at");
-	rule_out_for_kill(opinion);
+	verdict_rule_out_for_kill(opinion);
 	opinion_advise(opinion,
 		       "Raise the hard limit (ulimit -Ht, LimitCPU=), or find out what used the "
 		       "time.");
@@ -194,7 +161,7 @@ bool judge_own_kill(const struct findings *findings, struct opinion *opinion)
 	if (sender->python.frames.n)
 		opinion_for(opinion, "python", "the call came from %s",
 			    scene_full_place(opinion, &sender->python.frames.v[0]));
-	rule_out_for_kill(opinion);
+	verdict_rule_out_for_kill(opinion);
 	return true;
 }
 
@@ -559,7 +526,7 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 				 "another process sent %s; no instruction of its own raised it",
 				 signal);
 	else if (signo == SIGKILL)
-		rule_out_for_kill(opinion);
+		verdict_rule_out_for_kill(opinion), verdict_rule_out_oom(findings, opinion);
 	else if (signo == SIGPIPE)
 		opinion_rule_out(opinion, CAUSE_BROKEN_PIPE,
 				 "another process sent SIGPIPE; no write of its own raised it");
@@ -587,7 +554,6 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 
 static void suspect(const struct findings *findings, struct opinion *opinion)
 {
-	const struct process *process = &findings->snapshot->process;
 	int64_t elapsed;
 	const struct signal_event *event = scene_asked_to_stop(findings, 0, &elapsed);
 
@@ -598,15 +564,7 @@ static void suspect(const struct findings *findings, struct opinion *opinion)
 			       scene_sender(opinion, &event->sender),
 			       scene_signal(opinion, event->info.signo),
 			       scene_duration(opinion, elapsed));
-	if (process->oom_kills_before >= 0 &&
-	    process->oom_kills_after == process->oom_kills_before) {
-		opinion_against(opinion, "cgroup",
-				"out-of-memory: the kernel's count of OOM kills in its "
-				"cgroup stayed at %" PRId64,
-				process->oom_kills_after);
-		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
-				 "the kernel's count of OOM kills in its cgroup did not rise");
-	} else {
+	if (!verdict_rule_out_oom(findings, opinion)) {
 		opinion_gap(opinion, "whether the OOM killer ended it",
 			    "the OOM count of its cgroup could not be read",
 			    "look for \"Out of memory\" or \"oom-kill\" in dmesg or journalctl -k");
@@ -615,7 +573,7 @@ static void suspect(const struct findings *findings, struct opinion *opinion)
 			"The OOM killer is possible: look for \"oom-kill\" in the kernel log "
 			"(dmesg, journalctl -k) at that time.");
 	}
-	tell_memory(findings, opinion);
+	verdict_tell_memory(findings, opinion);
 	opinion_advise(opinion,
 		       "Otherwise somebody sent it: a supervisor after its grace time, a container "
 		       "runtime, a memory daemon (earlyoom, systemd-oomd), an operator.");
@@ -634,7 +592,7 @@ bool judge_unknown_kill(const struct findings *findings, struct opinion *opinion
 		      python ? "; it was at " : "", python ? scene_place(opinion, python) : "");
 	opinion_for(opinion, "exit status", "SIGKILL ended it; it did not crash and did not exit");
 	scene_tell_python(findings, opinion, "when it was killed the thread was at");
-	rule_out_for_kill(opinion);
+	verdict_rule_out_for_kill(opinion);
 	suspect(findings, opinion);
 	const struct death *death = &findings->snapshot->death;
 	const char *why = "SIGKILL carries no siginfo to a tracer, and the kernel's records of who sends "

@@ -120,7 +120,7 @@ static struct error *arm_loaded(struct ending *ending, struct traced *process)
 
 	snapshot_init(&snapshot);
 	procmem_init(&live, process->pid, process->mem_fd);
-	struct error *err = procfs_maps(&snapshot, process->proc_dir);
+	struct error *err = procfs_maps(&snapshot, process->maps_fd, process->proc_dir);
 	if (!err)
 		err = procfs_modules(&snapshot, process->proc_dir, &live.mem);
 	if (!err)

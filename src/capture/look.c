@@ -61,7 +61,7 @@ static struct error *look_fresh(struct look *look, struct look *old,
 	procmem_init(&live, process->pid, process->mem_fd);
 	snapshot->process.pid = process->pid;
 	snapshot->time.attached = process->seized;
-	struct error *err = procfs_maps(snapshot, process->proc_dir);
+	struct error *err = procfs_maps(snapshot, process->maps_fd, process->proc_dir);
 	*same_ret = !err && old->taken && same_modules(&old->snapshot, snapshot);
 	if (err || *same_ret)
 		return err;
@@ -132,7 +132,7 @@ struct error *look_update(struct look *look, const struct traced *process)
 
 	// Images stand beside the modules they are of: not while those are made anew.
 	images_deinit(&look->images);
-	struct error *err = procfs_maps(snapshot, process->proc_dir);
+	struct error *err = procfs_maps(snapshot, process->maps_fd, process->proc_dir);
 	if (err && err->kind == ERROR_GONE)
 		err = gaps_take(&snapshot->arena, &snapshot->gaps, "memory mappings", NULL, err);
 	if (!err && snapshot->modules.v != before) {

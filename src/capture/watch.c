@@ -18,11 +18,15 @@
 #include "../live/sampler.h"
 #include "../live/senders.h"
 #include "ending.h"
+#include "reserve.h"
 #include "story.h"
+#include "witness.h"
 
 #define SECOND INT64_C(1000000000)
 // Looks are taken soon after a start, when libraries are still being loaded, then ever more rarely.
 #define FIRST_LOOK (SECOND / 20)
+// The program that we started ourselves may not live that long.
+#define SPAWNED_LOOK (SECOND / 100)
 #define LOOK_MAX (5 * SECOND)
 // Kinds of earlier signals remembered per process.
 #define EARLIER_MAX 64
@@ -47,7 +51,7 @@ struct watched {
 	struct earlier earlier[EARLIER_MAX]; /* by time of their first */
 	size_t n_earlier;
 	uint64_t earlier_dropped;
-	int64_t oom_kills; /* of its cgroup at the last look, -1 unknown */
+	struct witness_before before;
 	int64_t next_look, look_step;
 	pid_t sid; /* its session, as last seen */
 	bool exiting;
@@ -65,6 +69,7 @@ struct watch {
 	struct tracer tracer;
 	struct relay relay;
 	struct senders *senders; // NULL: nobody waits for an end
+	struct witness witness;
 	bool spawned;
 	pid_t named; /* the process that the user named */
 	pid_t sid;   /* its session when watching began: what a daemon leaves */
@@ -81,16 +86,20 @@ struct error *watch_create(const struct watch_options *options, struct watch **r
 	if (!w)
 		return error_nomem();
 	w->options = options;
-	struct error *err = tracer_init(&w->tracer, &options->signals, options->children);
+	struct error *err = witness_init(&w->witness);
+	if (!err)
+		err = tracer_init(&w->tracer, &options->signals, options->children);
 	if (!err && options->senders) {
 		err = senders_create(options->children, &w->senders);
 		if (err)
 			tracer_deinit(&w->tracer);
 	}
 	if (err) {
+		witness_deinit(&w->witness);
 		free(w);
 		return err;
 	}
+	reserve_fill();
 	*ret = w;
 	return NULL;
 }
@@ -131,6 +140,7 @@ void watch_destroy(struct watch *w)
 	tracer_deinit(&w->tracer);
 	senders_destroy(w->senders);
 	relay_deinit(&w->relay);
+	witness_deinit(&w->witness);
 	drop(&w->starter);
 	drop(&w->daemon);
 	free(w);
@@ -146,7 +156,6 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 		d->watch = w;
 		d->traced = traced;
 		d->role = traced->pid == w->named ? ROLE_MAIN : ROLE_CHILD;
-		d->oom_kills = -1;
 		d->sid = getsid(traced->pid);
 		d->look_step = FIRST_LOOK;
 		d->next_look = monotonic_now() + FIRST_LOOK;
@@ -162,7 +171,6 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 // Look at a process that may be gone by now: then its end is what comes next.
 static struct error *look(struct watched *d)
 {
-	int64_t limit, usage;
 	struct error *err = look_take(&d->look, d->traced, d->watch->options->capture.redact,
 				      d->ending.scene ? &d->ending.scene->python : NULL);
 
@@ -175,39 +183,73 @@ static struct error *look(struct watched *d)
 			      ? ending_arm(&d->ending, d->traced, &d->look)
 			      : ending_unwanted(&d->ending);
 	if (!err && d->look.taken) {
-		procfs_cgroup_memory(&d->look.snapshot.process, &limit, &usage, &d->oom_kills);
+		witness_look(&d->watch->witness, d->traced, &d->before);
 		d->sid = getsid(d->traced->pid);
 	}
+	reserve_fill();
 	return err;
 }
 
-static struct error *look_when_due(struct watch *w, int64_t *next)
+// A line of the kernel's log is about a task that we watch, or one that was there when its process
+// was captured.
+static bool concerns_anybody(const void *data, pid_t pid, const char *comm, size_t comm_len)
 {
-	int64_t now = monotonic_now();
+	const struct watch *w = data;
 
-	*next = INT64_MAX;
+	if (pid && tracer_tracee(&w->tracer, pid))
+		return true;
+	for (const struct traced *p = w->tracer.processes; p; p = p->next) {
+		const struct watched *d = p->data;
+		const struct snapshot *s = d && d->look.taken ? &d->look.snapshot : NULL;
+
+		if (s && s->host.in_container && comm_len &&
+		    !strncmp(s->process.comm, comm, comm_len) && !s->process.comm[comm_len])
+			return true;
+		if (pid && (p->pid == pid || (s && snapshot_thread(s, pid))))
+			return true;
+	}
+	return false;
+}
+
+// When the next look or sample is due.
+static struct error *next_due(struct watch *w, int64_t *ret)
+{
+	*ret = INT64_MAX;
 	for (struct traced *p = w->tracer.processes; p; p = p->next) {
 		struct watched *d;
 		struct error *err = watched_for(w, p, &d);
 
-		if (!err && d->next_look <= now && !d->captured) {
+		if (err)
+			return err;
+		if (!d->captured && d->next_look < *ret)
+			*ret = d->next_look;
+		if (!d->captured && d->sampler.interval && d->sampler.next < *ret)
+			*ret = d->sampler.next;
+	}
+	return NULL;
+}
+
+static struct error *look_when_due(struct watch *w)
+{
+	int64_t now = monotonic_now();
+	struct error *err = NULL;
+
+	for (struct traced *p = w->tracer.processes; !err && p; p = p->next) {
+		struct watched *d = p->data;
+
+		if (!d || d->captured)
+			continue;
+		if (d->next_look <= now) {
 			if (!d->exiting)
 				ending_passed(&d->ending, p);
 			err = look(d);
 			d->look_step = d->look_step * 2 < LOOK_MAX ? d->look_step * 2 : LOOK_MAX;
 			d->next_look = now + d->look_step;
 		}
-		if (err)
-			return err;
-		if (d->captured)
-			continue;
 		sampler_take(&d->sampler, p->proc_dir, now);
-		if (d->next_look < *next)
-			*next = d->next_look;
-		if (d->sampler.interval && d->sampler.next < *next)
-			*next = d->sampler.next;
 	}
-	return NULL;
+	kmsg_read(w->witness.kmsg, concerns_anybody, w);
+	return err;
 }
 
 static struct error *attach_children(struct watch *w, pid_t pid, int depth)
@@ -277,7 +319,10 @@ struct error *watch_spawn(struct watch *w, char *const argv[], pid_t *ret)
 	}
 	relay_init(&w->relay, p->pid);
 	*ret = p->pid;
-	return watched_for(w, p, &d);
+	err = watched_for(w, p, &d);
+	if (!err)
+		witness_look(&w->witness, p, &d->before);
+	return err;
 }
 
 void watch_relay(struct watch *w, const siginfo_t *si)
@@ -441,6 +486,8 @@ static struct error *on_exiting(struct watched *d, struct tracee *tracee, int st
 		tracer_resume(tracee);
 		return NULL;
 	}
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		reserve_release();
 	return capture_now(d, CAPTURE_EXIT, tracee, NULL, status);
 }
 
@@ -553,7 +600,6 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 	struct watch *w = d->watch;
 	struct snapshot *snapshot = malloc(sizeof(*snapshot));
 	struct error *err = NULL;
-	int64_t limit, usage;
 
 	if (!snapshot)
 		return error_nomem();
@@ -586,11 +632,10 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 		death->kind = DEATH_UNKNOWN;
 	}
 	snapshot->process.role = d->role;
-	snapshot->process.oom_kills_before = d->oom_kills;
-	procfs_cgroup_memory(&snapshot->process, &limit, &usage,
-			     &snapshot->process.oom_kills_after);
-	if (limit >= 0)
-		snapshot->process.memory_limit = limit;
+	if (!err)
+		err = witness_tell(&w->witness, &d->before,
+				   death->kind == DEATH_SIGNAL && death->signo == SIGKILL,
+				   concerns_anybody, w, snapshot);
 	if (!err && w->options->pidfile && d->role == ROLE_MAIN)
 		err = look_at_pidfile(d, status, snapshot);
 	if (!err)
@@ -731,8 +776,9 @@ static struct error *on_event(struct watch *w, const struct event *event)
 		if (w->options->breakpoint)
 			err = ending_new_program(&d->ending, d->traced);
 		d->captured = false;
-		d->look_step = FIRST_LOOK;
-		d->next_look = monotonic_now() + FIRST_LOOK;
+		d->look_step = w->spawned && event->process->pid == w->named ? SPAWNED_LOOK
+									     : FIRST_LOOK;
+		d->next_look = monotonic_now() + d->look_step;
 		sampler_init(&d->sampler, w->options->sample);
 		tracer_resume(event->tracee);
 		if (w->spawned && event->process->pid == w->named)
@@ -755,9 +801,11 @@ static struct error *on_event(struct watch *w, const struct event *event)
 
 struct error *watch_next(struct watch *w, struct watch_news *ret)
 {
+	reserve_guard(true);
 	for (;;) {
 		settle(w);
 		if (w->n_queue) {
+			reserve_guard(false);
 			*ret = w->queue[0];
 			memmove(w->queue, w->queue + 1, --w->n_queue * sizeof(w->queue[0]));
 			return NULL;
@@ -766,11 +814,12 @@ struct error *watch_next(struct watch *w, struct watch_news *ret)
 			*ret = (struct watch_news){ .kind = WATCH_DONE };
 			return NULL;
 		}
-		int64_t deadline, relay = w->spawned ? relay_pass(&w->relay) : INT64_MAX;
+		int64_t due, deadline, relay = w->spawned ? relay_pass(&w->relay) : INT64_MAX;
 		struct event event;
-		struct error *err = look_when_due(w, &deadline);
+		struct error *err = next_due(w, &due);
 
 		if (!err) {
+			deadline = due;
 			if (relay < deadline)
 				deadline = relay;
 			if ((w->starter.snapshot || w->daemon.snapshot) &&
@@ -780,6 +829,11 @@ struct error *watch_next(struct watch *w, struct watch_news *ret)
 		}
 		if (!err)
 			err = on_event(w, &event);
+		// What happens comes first: a look may have to wait for memory while a victim of the
+		// OOM killer waits for us. A busy process must not keep us from looking forever.
+		int64_t now = monotonic_now();
+		if (!err && (event.kind == EVENT_TIMEOUT ? now >= due : now > due && now - due > SECOND))
+			err = look_when_due(w);
 		if (err)
 			return err;
 	}

@@ -16,6 +16,7 @@
 #include <utmp.h>
 
 #include "../cleanup.h"
+#include "cgroup.h"
 #include "procfs.h"
 #include "tracer.h"
 
@@ -306,13 +307,23 @@ pid_t past_leader(const strings *paths)
 	return found;
 }
 
+// Of the group that it was in, for there is no more than that to ask.
+static void count_kills(struct process *process)
+{
+	struct cgroup_tree tree;
+
+	cgroup_find("/proc/self/mountinfo", &tree);
+	_cleanup_(closep) int fd =
+		cgroup_open_events(&tree, process->cgroup, strlen(process->cgroup));
+	process->oom_kills_after = cgroup_read_events(fd).kills;
+}
+
 struct error *past_leftovers(struct snapshot *snapshot, const strings *paths)
 {
 	struct process *process = &snapshot->process;
 	struct files files = {};
 	DIR *proc = opendir("/proc");
 	struct error *err = NULL;
-	int64_t limit, usage;
 	pid_t pid;
 
 	if (!proc)
@@ -333,6 +344,6 @@ struct error *past_leftovers(struct snapshot *snapshot, const strings *paths)
 	}
 	closedir(proc);
 	if (!err && process->cgroup)
-		procfs_cgroup_memory(process, &limit, &usage, &process->oom_kills_after);
+		count_kills(process);
 	return err;
 }

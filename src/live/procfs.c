@@ -16,6 +16,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "cgroup.h"
 #include "../target/redact.h"
 #include "errand.h"
 
@@ -56,13 +57,14 @@ size_t procfs_peek(int dir, const char *name, char *ret, size_t size)
 	return n < 0 ? 0 : (size_t)n;
 }
 
-static struct error *read_whole(int dir, const char *name, size_t max, struct buf *buf)
+static struct error *read_open(int fd, const char *name, size_t max, struct buf *buf)
 {
 	char chunk[16384];
-	_cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	size_t start = buf->len;
 
-	while (fd >= 0 && buf->len < max) {
-		ssize_t n = read(fd, chunk, sizeof(chunk) < max - buf->len ? sizeof(chunk) : max - buf->len);
+	while (buf->len - start < max) {
+		size_t got = buf->len - start, want = max - got;
+		ssize_t n = pread(fd, chunk, want < sizeof(chunk) ? want : sizeof(chunk), (off_t)got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -72,11 +74,18 @@ static struct error *read_whole(int dir, const char *name, size_t max, struct bu
 			break;
 		buf_add(buf, chunk, (size_t)n);
 	}
+	return buf_error(buf);
+}
+
+static struct error *read_whole(int dir, const char *name, size_t max, struct buf *buf)
+{
+	_cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+
 	if (fd < 0 && errno == ENOENT)
 		return error_new(ERROR_GONE, "the process has ended");
 	if (fd < 0)
 		return error_errno(errno, "cannot open /proc/PID/%s", name);
-	return buf_error(buf);
+	return read_open(fd, name, max, buf);
 }
 
 // The file NAME below DIR into BUF, which grows. ERROR_GONE when the process has gone.
@@ -392,26 +401,13 @@ static struct error *take_fds(struct snapshot *snapshot, int proc_dir)
 static struct error *parse_cgroup(struct snapshot *snapshot)
 {
 	struct process *p = &snapshot->process;
-	char *text = (char *)p->cgroup_text.data;
+	const char *path;
+	size_t len;
 
-	// cgroups(7): "0::/path" is the unified hierarchy; else what limits memory counts.
-	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		const char *end = line + strcspn(line, "\n"), *path = memchr(line, '/', (size_t)(end - line));
-		const char *memory = strstr(line, ":memory:");
-		bool unified = !strncmp(line, "0::", 3);
-
-		if (!path || (!unified && !(memory && memory < end)))
-			continue;
-		if (unified && p->cgroup && strcmp(p->cgroup, "/"))
-			continue;
-		if (unified && p->cgroup && end - path == 1)
-			continue;
-		p->cgroup = clean(&snapshot->arena, path, (size_t)(end - path));
-		if (!p->cgroup)
-			return error_nomem();
-	}
-	return NULL;
+	if (!p->cgroup_text.data || !cgroup_path((char *)p->cgroup_text.data, &path, &len))
+		return NULL;
+	p->cgroup = clean(&snapshot->arena, path, len);
+	return p->cgroup ? NULL : error_nomem();
 }
 
 struct error *procfs_process(struct snapshot *snapshot, int proc_dir, bool redact)
@@ -461,11 +457,26 @@ struct error *procfs_finish(struct snapshot *snapshot)
 	return NULL;
 }
 
-struct error *procfs_maps(struct snapshot *snapshot, int proc_dir)
+struct error *procfs_maps(struct snapshot *snapshot, int maps_fd, int proc_dir)
 {
 	struct process *p = &snapshot->process;
+	_cleanup_(buf_deinit) struct buf buf = {};
 	struct bytes text = {};
-	struct error *err = procfs_read(proc_dir, "maps", MAPS_MAX, &snapshot->arena, &text);
+	struct error *err = NULL;
+
+	// The file that was opened before needs no memory of the kernel's, and outlasts the first thread.
+	if (maps_fd >= 0 && errand_may_block("maps")) {
+		error_drop(read_open(maps_fd, "maps", MAPS_MAX, &buf));
+		errand_came_back();
+	}
+	if (!buf.len) {
+		err = procfs_read(proc_dir, "maps", MAPS_MAX, &snapshot->arena, &text);
+	} else {
+		text.len = buf.len;
+		text.data = (uint8_t *)arena_strndup(&snapshot->arena, (char *)buf.data, buf.len);
+		if (!text.data)
+			return error_nomem();
+	}
 
 	// A process whose first thread has ended shows none; what was read before then still holds.
 	if (err && err->kind == ERROR_SYSTEM && p->maps.len)

@@ -49,8 +49,12 @@ struct error *procfs_host(struct snapshot *snapshot) __attribute__((warn_unused_
 struct error *procfs_process(struct snapshot *snapshot, int proc_dir, bool redact)
 	__attribute__((warn_unused_result));
 
-/* Read snapshot->process.maps anew and parse it; modules that were there keep file and build id. */
-struct error *procfs_maps(struct snapshot *snapshot, int proc_dir) __attribute__((warn_unused_result));
+/*
+ * Read snapshot->process.maps anew and parse it; modules that were there keep file and build id.
+ * MAPS_FD is an open /proc/PID/maps of the present image, or -1.
+ */
+struct error *procfs_maps(struct snapshot *snapshot, int maps_fd, int proc_dir)
+	__attribute__((warn_unused_result));
 
 /* What may wait until the process has been let go: names of users and terminals. */
 struct error *procfs_finish(struct snapshot *snapshot) __attribute__((warn_unused_result));
@@ -110,9 +114,5 @@ void procfs_keep_files(struct module *to, size_t n_to, struct module *from, size
 /* The last LINES lines of the files behind fd 1 and 2 (regular files) and of each PATH. */
 struct error *procfs_logs(struct snapshot *snapshot, int proc_dir, const strings *paths, int lines)
 	__attribute__((warn_unused_result));
-
-/* memory.limit, usage and oom_kill count of the process's cgroup, v1 and v2. -1 where unknown. */
-void procfs_cgroup_memory(const struct process *process, int64_t *limit, int64_t *usage,
-			  int64_t *oom_kills);
 
 #endif

@@ -61,13 +61,15 @@ void traced_close_image(struct traced *p)
 {
 	closep(&p->mem_fd);
 	closep(&p->status_fd);
-	p->mem_fd = p->status_fd = -1;
+	closep(&p->maps_fd);
+	p->mem_fd = p->status_fd = p->maps_fd = -1;
 }
 
 void traced_open_image(struct traced *p)
 {
 	p->mem_fd = openat(p->proc_dir, "mem", O_RDONLY | O_CLOEXEC);
 	p->status_fd = openat(p->proc_dir, "status", O_RDONLY | O_CLOEXEC);
+	p->maps_fd = openat(p->proc_dir, "maps", O_RDONLY | O_CLOEXEC);
 }
 
 void traced_move_to_living_thread(struct traced *p)

@@ -60,6 +60,7 @@ struct traced {
 	pid_t dir_tid; /* the thread whose folder proc_dir is */
 	int mem_fd;    /* /proc/PID/mem, of the present image */
 	int status_fd; /* /proc/PID/status */
+	int maps_fd;   /* /proc/PID/maps, of the present image */
 	int pidfd;
 	pid_t parent;  /* the traced process that made it; 0: the user named it */
 	int64_t seized; /* nanoseconds since the epoch */

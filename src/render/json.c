@@ -360,6 +360,20 @@ static json_t *cgroup_object(struct json *j, const struct process *process)
 	put(j, ret, "memory_usage_bytes", number(process->memory_usage));
 	put(j, ret, "oom_kills_before", number(process->oom_kills_before));
 	put(j, ret, "oom_kills_after", number(process->oom_kills_after));
+	json_t *levels = json_array();
+	for (size_t i = 0; i < process->cgroup_levels.n; i++) {
+		const struct cgroup_level *level = &process->cgroup_levels.v[i];
+		json_t *object = json_object();
+
+		put_string(j, object, "path", level->path);
+		put(j, object, "limit_bytes", number(level->limit));
+		put(j, object, "usage_bytes", number(level->usage));
+		put(j, object, "peak_bytes", number(level->peak));
+		put(j, object, "oom_kills_before", number(level->kills_before));
+		put(j, object, "oom_kills_after", number(level->kills_after));
+		append(j, levels, object);
+	}
+	put(j, ret, "levels", levels);
 	return ret;
 }
 
@@ -798,6 +812,22 @@ static json_t *cut_list(struct json *j, const struct log *log)
 	return ret;
 }
 
+static json_t *kernel_log_list(struct json *j, const struct snapshot *snapshot)
+{
+	// What could not be looked at is not the same as what said nothing.
+	if (!snapshot->kernel_log.followed)
+		return json_null();
+	json_t *ret = json_array();
+	for (size_t i = 0; i < snapshot->kernel_log.lines.n; i++) {
+		const struct kernel_line *line = &snapshot->kernel_log.lines.v[i];
+		char *text = words_kernel_line(&j->arena, line);
+
+		j->failed |= !text;
+		append(j, ret, string(text));
+	}
+	return ret;
+}
+
 static json_t *log_list(struct json *j, const struct snapshot *snapshot)
 {
 	json_t *ret = json_array();
@@ -866,6 +896,7 @@ static void fill_report(struct json *j, json_t *report, const struct render_file
 	put(j, report, "logs", log_list(j, snapshot));
 	put(j, report, "hints", logs_json_hints(findings, &j->arena));
 	put(j, report, "autopsy", aftermath_json(findings, &j->arena));
+	put(j, report, "kernel_log", kernel_log_list(j, snapshot));
 	put(j, report, "timeline", timeline_object(j, snapshot));
 	put(j, report, "modules", module_list(j));
 	put(j, report, "mappings", mapping_list(j, snapshot));

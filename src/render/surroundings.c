@@ -15,6 +15,7 @@
 #define FDS_MAX	      40
 #define MODULES_MAX   24
 #define SAMPLES_MAX   12
+#define KERNEL_LINES_MAX 80
 
 static void more_line(struct page *page, size_t n, const char *where)
 {
@@ -106,6 +107,31 @@ static void section_files(struct page *page, const struct findings *findings)
 			}
 	if (shown < process->fds.n)
 		more_line(page, process->fds.n - shown, "in the JSON report");
+}
+
+// A report of the OOM killer is long: its table of tasks may be left to the other forms.
+static void section_kernel_log(struct page *page, const struct findings *findings)
+{
+	const struct snapshot *snapshot = findings->snapshot;
+	size_t n = snapshot->kernel_log.lines.n;
+
+	if (!n)
+		return;
+	page_section(page, "kernel-log", PAGE_SHOWN, "What the kernel's log says:");
+	for (size_t i = 0; i < n; i++) {
+		char *line = words_kernel_line(&page->arena, &snapshot->kernel_log.lines.v[i]);
+
+		if (n > KERNEL_LINES_MAX && i == KERNEL_LINES_MAX / 2) {
+			page_line(page);
+			page_add(page, STYLE_LABEL, "  ... %zu lines more in the JSON report",
+				 n - KERNEL_LINES_MAX);
+			i = n - KERNEL_LINES_MAX / 2;
+			line = words_kernel_line(&page->arena, &snapshot->kernel_log.lines.v[i]);
+		}
+		page->failed |= !line;
+		if (line)
+			page_quote(page, line);
+	}
 }
 
 struct limit_words {
@@ -375,6 +401,7 @@ void surroundings_print(struct page *page, const struct findings *findings,
 {
 	section_files(page, findings);
 	logs_print(page, findings);
+	section_kernel_log(page, findings);
 	section_limits(page, findings);
 	section_surroundings(page, findings);
 	section_modules(page, findings, thread);

@@ -206,6 +206,12 @@ const char *words_state(char state)
 	return "";
 }
 
+char *words_kernel_line(struct arena *arena, const struct kernel_line *line)
+{
+	return arena_printf(arena, "[%5" PRId64 ".%06" PRId64 "] %s", line->at / SECOND,
+			    line->at % SECOND / 1000, line->text);
+}
+
 char *words_trend(struct arena *arena, const struct snapshot *snapshot)
 {
 	const struct sample *first = NULL, *last = NULL;

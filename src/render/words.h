@@ -47,6 +47,10 @@ char *words_signal(struct arena *arena, int signo) __attribute__((warn_unused_re
 char *words_death(struct arena *arena, const struct death *death)
 	__attribute__((warn_unused_result));
 
+/* "[  186.199704] message", as dmesg(1) prints it */
+char *words_kernel_line(struct arena *arena, const struct kernel_line *line)
+	__attribute__((warn_unused_result));
+
 /* "sleeping" for 'S'; "" when unknown. */
 const char *words_state(char state);
 

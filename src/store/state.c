@@ -200,6 +200,19 @@ static const struct field log_record_fields[] = {
 };
 RECORD_TYPE(log_record, struct log);
 
+static const struct field cgroup_level_record_fields[] = {
+	F(struct cgroup_level, path),
+	F(struct cgroup_level, limit),
+	F(struct cgroup_level, usage),
+	F(struct cgroup_level, peak),
+	F(struct cgroup_level, kills_before),
+	F(struct cgroup_level, kills_after),
+	F(struct cgroup_level, ooms_before),
+	F(struct cgroup_level, ooms_after),
+	{},
+};
+RECORD_TYPE(cgroup_level_record, struct cgroup_level);
+
 static const struct field process_record_fields[] = {
 	F(struct process, pid),
 	F(struct process, ppid),
@@ -224,6 +237,8 @@ static const struct field process_record_fields[] = {
 	F(struct process, memory_usage),
 	F(struct process, oom_kills_before),
 	F(struct process, oom_kills_after),
+	LIST_OF(struct process, cgroup_levels, cgroup_level_record),
+	F(struct process, cgroup_others),
 	F(struct process, dumpable),
 	F(struct process, ignored),
 	F(struct process, caught),
@@ -347,6 +362,13 @@ static const struct field autopsy_record_fields[] = {
 };
 RECORD_TYPE(autopsy_record, struct autopsy);
 
+static const struct field kernel_line_record_fields[] = {
+	F(struct kernel_line, at),
+	F(struct kernel_line, text),
+	{},
+};
+RECORD_TYPE(kernel_line_record, struct kernel_line);
+
 static const struct field snapshot_record_fields[] = {
 	{ .name = "id", .kind = KIND_ID, .offset = offsetof(struct snapshot, id) },
 	F(struct snapshot, generator),
@@ -365,6 +387,11 @@ static const struct field snapshot_record_fields[] = {
 	F(struct snapshot, timeline.interval),
 	LIST_OF(struct snapshot, timeline.samples, sample_record),
 	RECORD(struct snapshot, autopsy, autopsy_record),
+	F(struct snapshot, kernel_log.followed),
+	F(struct snapshot, kernel_log.whole),
+	LIST_OF(struct snapshot, kernel_log.lines, kernel_line_record),
+	F(struct snapshot, machine_kills_before),
+	F(struct snapshot, machine_kills_after),
 	LIST_OF(struct snapshot, gaps, gap_record),
 	{},
 };

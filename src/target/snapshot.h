@@ -181,6 +181,17 @@ struct log {
 	LIST(struct log_cut) cuts; /* in order of `before` */
 };
 
+/*
+ * One level of the hierarchy of control groups that a process's memory is counted in. Bytes and
+ * counts; -1 is unknown, or no limit.
+ */
+struct cgroup_level {
+	char *path; /* from the hierarchy's root */
+	int64_t limit, usage, peak; /* usage as of the last look, peak as of the end */
+	/* Processes of this very level that the OOM killer ended, and how often its limit was the reason. */
+	int64_t kills_before, kills_after, ooms_before, ooms_after;
+};
+
 enum pidfile_state { PIDFILE_NONE, PIDFILE_REMOVED, PIDFILE_STALE, PIDFILE_REPLACED, PIDFILE_MISSING };
 
 enum role { ROLE_MAIN, ROLE_CHILD };
@@ -201,6 +212,8 @@ struct process {
 	process_refs children;
 	char *cgroup; /* path, NULL unknown */
 	int64_t memory_limit, memory_usage, oom_kills_before, oom_kills_after; /* of the cgroup; -1 unknown */
+	LIST(struct cgroup_level) cgroup_levels; /* its own first, then upwards as far as can be seen */
+	int cgroup_others; /* most processes seen in its cgroup besides it and pcatch; -1 unknown */
 	signed char dumpable; /* 0 or 1 as PR_GET_DUMPABLE would say; -1 unknown */
 	uint64_t ignored, caught; /* signal dispositions, bit 0 is signal 1 */
 	bool have_dispositions;
@@ -304,6 +317,12 @@ struct autopsy {
 	bool kernel_tells_faults; /* it writes a line for every crash (debug.exception-trace) */
 };
 
+/* A line of the kernel's own log; AT is since boot. */
+struct kernel_line {
+	int64_t at;
+	char *text;
+};
+
 struct snapshot {
 	struct arena arena;
 	char id[37]; /* UUID in text */
@@ -328,6 +347,12 @@ struct snapshot {
 	LIST(struct log) logs;
 	struct { double interval; LIST(struct sample) samples; } timeline;
 	struct autopsy autopsy;
+	struct {
+		bool followed; /* it could be read from the attach on: no lines means that it said nothing */
+		bool whole;    /* ... and nothing of it was overwritten before it had been read */
+		LIST(struct kernel_line) lines; /* about the process, and reports of the OOM killer */
+	} kernel_log;
+	int64_t machine_kills_before, machine_kills_after; /* of the OOM killer; -1 unknown */
 	gaps gaps;
 };
 

@@ -789,6 +789,65 @@ static void kill_oom(struct world *w)
 	w->snapshot.process.oom_kills_before = 2;
 	w->snapshot.process.oom_kills_after = 3;
 	w->snapshot.process.memory_limit = 64 << 20;
+	w->snapshot.process.cgroup_others = 3;
+	struct cgroup_level *own = LIST_ADD(&w->findings.arena, &w->snapshot.process.cgroup_levels);
+	*own = (struct cgroup_level){ .path = (char *)"/app/worker",
+				      .limit = 64 << 20,
+				      .peak = 64 << 20,
+				      .kills_before = 2,
+				      .kills_after = 3 };
+}
+
+static void kernel_says(struct world *w, const char *text)
+{
+	struct kernel_line *line = LIST_ADD(&w->findings.arena, &w->snapshot.kernel_log.lines);
+
+	assert_non_null(line);
+	line->text = (char *)text;
+	w->snapshot.kernel_log.followed = w->snapshot.kernel_log.whole = true;
+}
+
+#define OOM_CONTEXT                                                                                \
+	"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,"            \
+	"oom_memcg=/app,task_memcg=/app/worker,task=python3,pid="
+#define OOM_KILLED "Memory cgroup out of memory: Killed process "
+#define OOM_SIZES  " (python3) total-vm:296300kB, anon-rss:65024kB, file-rss:6588kB, shmem-rss:0kB, UID:0"
+
+static void kill_oom_logged(struct world *w)
+{
+	kill_oom(w);
+	kernel_says(w, "[   4100]     0  4100    74075    20000    19000  100    0   184320  0  0 greedy");
+	kernel_says(w, "[   4242]     0  4242    74075    16256    15000  100    0   184320  0  0 python3");
+	kernel_says(w, OOM_CONTEXT "4242,uid=0");
+	kernel_says(w, OOM_KILLED "4242" OOM_SIZES);
+}
+
+static void kill_oom_machine(struct world *w)
+{
+	kill_oom(w);
+	kernel_says(w, "Out of memory: Killed process 4242" OOM_SIZES);
+}
+
+static void kill_while_another_is_out_of_memory(struct world *w)
+{
+	kill_oom(w);
+	kernel_says(w, OOM_CONTEXT "4100,uid=0");
+	kernel_says(w, OOM_KILLED "4100" OOM_SIZES);
+}
+
+static void kill_oom_alone(struct world *w)
+{
+	kill_oom(w);
+	w->snapshot.process.cgroup_others = 0;
+}
+
+static void kill_seen_while_oom(struct world *w)
+{
+	kill_oom(w);
+	w->snapshot.death.sender =
+		(struct sender){ .kind = SENDER_PROCESS,
+				 .source = SOURCE_TRACEPOINT,
+				 .process = { .pid = 55, .comm = (char *)"killer" } };
 }
 
 static void kill_cpu_limit(struct world *w)
@@ -960,6 +1019,13 @@ static const struct {
 	CASE(kill_no_oom, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN,
 	     "out-of-memory: ", "SIGKILL"),
 	CASE(kill_oom, CAUSE_OUT_OF_MEMORY, LIKELY, "from 2 to 3", "OOM", "64.0 MiB"),
+	CASE(kill_oom_logged, CAUSE_OUT_OF_MEMORY, CERTAIN, "greedy (pid 4100) 78.1 MiB", "OOM",
+	     "in the cgroup /app above"),
+	CASE(kill_oom_machine, CAUSE_OUT_OF_MEMORY, CERTAIN, "63.5 MiB", "on the whole machine"),
+	CASE(kill_oom_alone, CAUSE_OUT_OF_MEMORY, CERTAIN, "it was alone in there"),
+	CASE(kill_while_another_is_out_of_memory, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN,
+	     NULL, "SIGKILL"),
+	CASE(kill_seen_while_oom, CAUSE_KILLED_BY_PROCESS, CERTAIN, NULL, "killer (pid 55)"),
 	CASE(kill_cpu_limit, CAUSE_RESOURCE_LIMIT, LIKELY, "10.02 s", "10 s"),
 	CASE(kill_below_cpu_limit, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN, NULL, "SIGKILL"),
 	CASE(kill_itself, CAUSE_TERMINATED_BY_SIGNAL, LIKELY, "kill", "SIGKILL to itself",

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_CAPTURE_RESERVE_H
+#define PCATCH_CAPTURE_RESERVE_H
+
+#include <stdbool.h>
+
+/*
+ * A victim of the OOM killer keeps its memory for two seconds, and whoever shares its cgroup (as
+ * `pcatch run` does) waits out just these in the first page fault that needs memory: what was to be
+ * read is gone by then. So what an ordinary capture needs is there beforehand, in this process's
+ * own heap, and what has been touched stays.
+ */
+
+/*
+ * Be passed over by the OOM killer while watching (GUARDED), where the rights allow it, and not while
+ * thinking, which may take much memory itself. What is started meanwhile must not inherit it.
+ */
+void reserve_guard(bool guarded);
+
+/* Fill the reserve; again after anything that may have used it up. Cheap when it is full. */
+void reserve_fill(void);
+
+/* Give back to the cgroup what was only held for this moment, so that the kernel has something to lend us. */
+void reserve_release(void);
+
+#endif

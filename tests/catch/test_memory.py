@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Memory: the OOM killer is blamed on the kernel's own word, and on nothing less."""
+import itertools
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from conftest import until
+
+NUMBER = itertools.count()
+FILL = """
+import json, os, sys
+def fill():
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 18))
+print(json.dumps({"pid": os.getpid()}), flush=True)
+sys.stdin.readline()
+fill()
+"""
+WAIT = """
+import json, os, sys, time
+print(json.dumps({"pid": os.getpid()}), flush=True)
+sys.stdin.readline()
+time.sleep(600)
+"""
+
+
+def memory_folder():
+    """Where groups can be made that limit memory, and the name of the file with the limit."""
+    with open("/proc/self/mountinfo") as file:
+        mounts = [line.split() for line in file]
+    for name, kind in (("memory.limit_in_bytes", "cgroup"), ("memory.max", "cgroup2")):
+        for words in mounts:
+            rest = words[words.index("-") + 1 :]
+            if rest[0] == kind and (kind == "cgroup2" or "memory" in rest[2].split(",")):
+                return pathlib.Path(words[4]), name
+    return None, None
+
+
+class Group:
+    def __init__(self, path, limit, file):
+        self.path = path
+        path.mkdir()
+        try:
+            if limit:
+                (path / file).write_text(str(limit))
+        except OSError:
+            path.rmdir()
+            raise
+
+    def enter(self):
+        (self.path / "cgroup.procs").write_text(str(os.getpid()))
+
+    def kills(self):
+        for name in ("memory.oom_control", "memory.events"):
+            if (self.path / name).exists():
+                return int(re.search(r"^oom_kill (\d+)", (self.path / name).read_text(), re.M).group(1))
+        return None
+
+
+@pytest.fixture
+def group():
+    """group(limit) is a new control group; they are gone after the test."""
+    folder, file = memory_folder()
+    made = []
+
+    def make(limit, below=None):
+        if not folder:
+            pytest.skip("no control groups that limit memory here")
+        path = (below.path if below else folder) / ("pcatch-%d-%d" % (os.getpid(), next(NUMBER)))
+        try:
+            made.append(Group(path, limit, file))
+        except OSError as error:
+            pytest.skip("no control group can be made here: %s" % error)
+        return made[-1]
+
+    yield make
+    for one in reversed(made):
+        until(lambda: not (one.path / "cgroup.procs").read_text(), "%s to be empty" % one.path)
+        one.path.rmdir()
+
+
+def may_read_kernel_log():
+    try:
+        os.close(os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+def fill_under_run(pcatch, python, group):
+    running = pcatch.run(python, "-c", FILL, preexec_fn=group.enter)
+    pid = running.truth["pid"]
+    running.go()
+    assert running.wait() == -signal.SIGKILL
+    found = [r for r in pcatch.reports() if r.process["pid"] == pid]
+    assert len(found) == 1, running.stderr
+    return found[0]
+
+
+def assert_out_of_memory(report):
+    assert report.cause == "out-of-memory", (report.summary, report.verdict["evidence"])
+    functions = [frame["function"] for frame in report.thread(report.process["pid"])["python"]]
+    assert functions[-2:] == ["fill", "<module>"]
+    assert len(report.thread(report.process["pid"])["native"]) >= 3
+
+
+def test_process_that_fills_its_group_is_out_of_memory_with_stacks_each_time(
+    pcatch, any_python, group
+):
+    # pcatch is in the same group and has to live on what it put aside.
+    for _ in range(5):
+        report = fill_under_run(pcatch, any_python, group(64 << 20))
+        assert_out_of_memory(report)
+        if may_read_kernel_log():
+            text = "\n".join(report.json["kernel_log"])
+            assert "Killed process %d " % report.process["pid"] in text
+            assert "invoked oom-killer" in text
+            assert report.verdict["confidence"] == "certain"
+
+
+def test_limit_of_a_group_above_is_named(pcatch, any_python, group):
+    above = group(64 << 20)
+    report = fill_under_run(pcatch, any_python, group(None, below=above))
+    assert_out_of_memory(report)
+    levels = report.process["cgroup"]["levels"]
+    assert [level["limit_bytes"] for level in levels[:2]] == [None, 64 << 20]
+    if may_read_kernel_log():
+        assert above.path.name in report.summary + str(report.verdict["evidence"])
+
+
+def test_kill_9_where_the_oom_killer_has_been_before_is_not_out_of_memory(
+    pcatch, any_python, group
+):
+    here = group(64 << 20)
+    earlier = subprocess.run(
+        [any_python, "-c", FILL], input=b"\n", preexec_fn=here.enter, stdout=subprocess.DEVNULL
+    )
+    assert earlier.returncode == -signal.SIGKILL
+    assert here.kills() == 1
+    report = pcatch.catch(any_python, "-c", WAIT, preexec_fn=here.enter, kill=signal.SIGKILL)
+    assert report.cause != "out-of-memory"
+    cgroup = report.process["cgroup"]
+    assert (cgroup["oom_kills_before"], cgroup["oom_kills_after"]) == (1, 1)
+    assert "out-of-memory" in [out["cause"] for out in report.verdict["ruled_out"]]
+
+
+def test_segfault_line_of_the_kernel_is_in_the_report(pcatch, victim):
+    if not may_read_kernel_log():
+        pytest.skip("no right to read /dev/kmsg")
+    report = pcatch.catch(victim("null-deref"))
+    lines = [line for line in report.json["kernel_log"] if "[%d]" % report.truth["tid"] in line]
+    # The kernel limits how many such lines it writes in five seconds, whoever dies.
+    if not lines:
+        pytest.skip("the kernel wrote no line: its rate limit, or exception-trace is off")
+    assert "segfault at" in lines[0]
+    assert lines[0].split("] ", 1)[1] in report.text.replace("\n  | ", "")
+
+
+def test_kernel_log_that_may_not_be_read_is_a_gap_and_not_an_empty_log(pcatch, victim):
+    if os.geteuid() != 0 or not hasattr(os, "setresuid"):
+        pytest.skip("only root can become somebody else")
+    if open("/proc/sys/kernel/dmesg_restrict").read().strip() != "1":
+        pytest.skip("kernel.dmesg_restrict is off: everybody may read it here")
+    pcatch.out.mkdir(mode=0o777)
+    os.chmod(pcatch.out, 0o777)
+    command = ["/bin/sleep", "0.01"]
+    running = pcatch.start(
+        pcatch.program, "run", "-o", pcatch.out, "--", *command, user=65534, group=65534
+    )
+    running.wait()
+    if not list(pcatch.out.glob("*.dmp")):
+        pytest.skip("another user cannot run pcatch from here: %s" % running.stderr)
+    report = pcatch.report(running)
+    assert report.json["kernel_log"] is None
+    gap = [g for g in report.json["gaps"] if g["what"] == "the kernel's log"]
+    assert gap and "CAP_SYSLOG" in gap[0]["remedy"]
