@@ -6,18 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analyse/analyse.h"
 #include "cleanup.h"
+#include "dump.h"
 #include "render/digest.h"
 #include "render/render.h"
 #include "store/annotate.h"
-#include "store/core.h"
 #include "store/minidump.h"
-#include "walk/image.h"
 
 // Colours are for terminals, and for those who did not ask to be spared (no-color.org).
 bool wants_colour(int fd)
@@ -41,59 +38,6 @@ struct error *print(int fd, const struct buf *text)
 }
 
 // In any of the formats but that of the dump.
-// The first page of each module's file, as the kernel puts it into a core: by the build ids in
-// them readers know which files they need.
-static struct error *add_headers(const struct snapshot *from, struct snapshot *to)
-{
-	struct images images;
-	struct error *err = images_init(&images, from);
-
-	for (size_t i = 0; !err && i < from->modules.n; i++) {
-		taddr start = from->modules.v[i].start;
-		void *page = arena_alloc(&to->arena, TARGET_PAGE);
-
-		err = page ? snapshot_add_memory(to, start, page, mem_read_some(&images.mem.mem, start,
-									 page, TARGET_PAGE))
-			   : error_nomem();
-	}
-	images_deinit(&images);
-	return err;
-}
-
-// What is missing of the page where a stack begins: readers that compute in pages would not see
-// its frames. It is below the red zone, where nothing lives.
-static struct error *fill_stack_pages(const struct snapshot *from, struct snapshot *to)
-{
-	static const uint8_t zeros[TARGET_PAGE];
-	struct error *err = NULL;
-
-	for (size_t i = 0; !err && i < from->threads.n; i++) {
-		const struct thread *thread = &from->threads.v[i];
-		size_t missing = thread->stack_start & (TARGET_PAGE - 1);
-
-		if (thread->stack_end > thread->stack_start)
-			err = snapshot_add_memory(to, thread->stack_start - missing, zeros, missing);
-	}
-	return err;
-}
-
-static struct error *make_core(const struct snapshot *snapshot, struct buf *ret)
-{
-	_cleanup_(snapshot_deinit) struct snapshot more = {};
-	struct error *err = NULL;
-
-	for (size_t i = 0; !err && i < snapshot->memory.n; i++)
-		err = snapshot_add_memory(&more, snapshot->memory.v[i].at, snapshot->memory.v[i].data,
-					  snapshot->memory.v[i].len);
-	if (!err)
-		err = add_headers(snapshot, &more);
-	if (!err)
-		err = fill_stack_pages(snapshot, &more);
-	if (!err)
-		err = snapshot_settle_memory(&more);
-	return err ? err : core_write(snapshot, more.memory.v, more.memory.n, ret);
-}
-
 static struct error *render(const struct findings *findings, enum format format, bool colour,
 			    struct buf *ret)
 {
@@ -103,42 +47,10 @@ static struct error *render(const struct findings *findings, enum format format,
 	case FORMAT_HTML:
 		return render_html(findings, ret);
 	case FORMAT_CORE:
-		return make_core(findings->snapshot, ret);
+		return dump_to_core(findings->snapshot, ret);
 	default:
 		return render_text(findings, colour, ret);
 	}
-}
-
-// The whole of PATH, mapped. An empty file is no dump.
-static struct error *map_file(const char *path, void **ret, size_t *len_ret)
-{
-	struct stat st;
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(errno, "cannot read %s", path);
-	if (!S_ISREG(st.st_mode) || !st.st_size)
-		return error_new(ERROR_SYSTEM, "cannot read %s: %s", path,
-				 S_ISREG(st.st_mode) ? "it is empty" : "it is not a regular file");
-	void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (data == MAP_FAILED)
-		return error_errno(errno, "cannot read %s", path);
-	*ret = data;
-	*len_ret = (size_t)st.st_size;
-	return NULL;
-}
-
-static struct error *read_dump(const char *path, struct snapshot *ret)
-{
-	void *data = NULL;
-	size_t len = 0;
-	struct error *err = map_file(path, &data, &len);
-
-	if (err)
-		return err;
-	err = minidump_read(data, len, ret);
-	munmap(data, len);
-	return error_prefix(err, "cannot read %s", path);
 }
 
 // The files that were held open for us while the target lived; they may have no name any more.
@@ -211,8 +123,14 @@ static struct error *write_dump(const struct store *store, const char *name, con
 {
 	struct error *err = store_write(store, name, "dmp", dump->data, dump->len, path);
 
-	if (!err)
-		return read_dump(*path, ret);
+	if (!err) {
+		struct dump written;
+
+		err = dump_open(*path, &written);
+		if (!err)
+			*ret = TAKE(written.snapshot);
+		return err;
+	}
 	// Nobody will read it again, but somebody may be watching now.
 	struct error *unread = minidump_read(dump->data, dump->len, ret);
 	if (unread) {
@@ -279,23 +197,22 @@ struct error *deliver(const struct store *store, const struct options *options,
 
 // A dump and what can be said about it.
 struct reading {
-	struct snapshot snapshot;
+	struct dump dump;
 	struct findings findings;
 };
 
 static void reading_deinit(struct reading *reading)
 {
 	findings_deinit(&reading->findings);
-	snapshot_deinit(&reading->snapshot);
+	dump_close(&reading->dump);
 }
 
 static struct error *reading_init(struct reading *reading, const char *path)
 {
 	*reading = (struct reading){};
-	snapshot_init(&reading->snapshot);
-	struct error *err = read_dump(path, &reading->snapshot);
+	struct error *err = dump_open(path, &reading->dump);
 
-	return err ? err : analyse(&reading->snapshot, &reading->findings);
+	return err ? err : analyse(&reading->dump.snapshot, &reading->findings);
 }
 
 // The dump at options->file as a core, in the folder for reports and under the dump's name.
@@ -310,7 +227,7 @@ static struct error *write_core(const struct options *options, const struct snap
 	char *suffix = strrchr(name, '.');
 	if (suffix && suffix != name)
 		*suffix = '\0';
-	struct error *err = make_core(snapshot, &core);
+	struct error *err = dump_to_core(snapshot, &core);
 	if (!err)
 		err = store_open(options->output, &store);
 	if (!err)
@@ -327,7 +244,7 @@ struct error *deliver_again(const struct options *options)
 	struct error *err = reading_init(&reading, options->file);
 
 	if (!err && options->formats == FORMAT_CORE)
-		return write_core(options, &reading.snapshot);
+		return write_core(options, &reading.dump.snapshot);
 	if (!err)
 		err = render(&reading.findings, options->formats,
 			     options->formats == FORMAT_TEXT && wants_colour(STDOUT_FILENO), &out);

@@ -49,6 +49,14 @@ struct error *core_plan(const struct snapshot *snapshot, const struct mem_range 
 struct error *core_write(const struct snapshot *snapshot, const struct mem_range *ranges, size_t n,
 			 struct buf *ret) __attribute__((warn_unused_result));
 
+/*
+ * Read a core file of anybody's making; what it lacks is a gap in RET. RET's memory points into
+ * DATA, which must outlive it. What minidump_read() and this make of one death of ours is alike.
+ * ERROR_INPUT for what is no core file.
+ */
+struct error *core_read(const void *data, size_t len, struct snapshot *ret)
+	__attribute__((warn_unused_result));
+
 /* Are the LEN bytes at DATA the beginning of an ELF core file? */
 bool core_is(const void *data, size_t len);
 

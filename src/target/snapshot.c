@@ -330,7 +330,7 @@ static bool literal(const char **p, const char *end, char c)
 }
 
 // A name as /proc/PID/maps has it: the kernel writes a newline as \012 and nothing else so.
-static struct error *mapping_name(struct arena *arena, const char *s, size_t len, struct mapping *m)
+struct error *mapping_set_name(struct arena *arena, const char *s, size_t len, struct mapping *m)
 {
 	static const char deleted[] = " (deleted)";
 	_cleanup_(buf_deinit) struct buf plain = {}, clean = {};
@@ -381,7 +381,7 @@ static struct error *mapping_line(struct arena *arena, const char *p, const char
 	m.dev_minor = (uint32_t)minor;
 	while (p < end && *p == ' ')
 		p++;
-	struct error *err = mapping_name(arena, p, (size_t)(end - p), &m);
+	struct error *err = mapping_set_name(arena, p, (size_t)(end - p), &m);
 	if (!err)
 		*ret = m;
 	return err;
@@ -533,16 +533,21 @@ static void main_module_first(struct snapshot *snapshot)
 
 struct error *snapshot_parse_maps(struct snapshot *snapshot)
 {
-	close_modules(snapshot);
 	struct error *err = parse_mappings(snapshot);
-	if (err)
-		return err;
 
+	return err ? err : snapshot_find_modules(snapshot);
+}
+
+struct error *snapshot_find_modules(struct snapshot *snapshot)
+{
+	struct error *err;
+
+	close_modules(snapshot);
 	const struct mapping *first = NULL, *last = NULL;
 	bool executable = false;
 	for (size_t i = 0; i < snapshot->mappings.n; i++) {
 		const struct mapping *m = &snapshot->mappings.v[i];
-		bool file = m->name[0] == '/' && m->inode;
+		bool file = m->name[0] == '/';
 		bool vdso = !strcmp(m->name, "[vdso]");
 
 		// A module's bss is anonymous, and may have been given a name by prctl().

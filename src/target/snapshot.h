@@ -397,6 +397,13 @@ struct error *sender_copy(struct arena *arena, const struct sender *from, struct
 struct error *snapshot_take_scene(struct snapshot *to, struct snapshot *from)
 	__attribute__((warn_unused_result));
 
+/* The second half of it: modules of the mappings, which may come from elsewhere than process.maps. */
+struct error *snapshot_find_modules(struct snapshot *snapshot) __attribute__((warn_unused_result));
+
+/* Give M the name that the kernel wrote as LEN bytes at S: clean, and with its " (deleted)" off. */
+struct error *mapping_set_name(struct arena *arena, const char *s, size_t len, struct mapping *m)
+	__attribute__((warn_unused_result));
+
 /* Note that WHAT is missing, because WHY. REMEDY may be NULL. The texts are copied. */
 struct error *gaps_add(struct arena *arena, gaps *list, const char *what, const char *remedy,
 		       const char *why, ...)

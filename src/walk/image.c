@@ -375,6 +375,9 @@ struct error *image_open(const struct module *module, const struct mem *mem, str
 
 		same = fstat(image.fd, &st) == 0 && (uint64_t)st.st_ino == module->inode;
 	}
+	if (!same && !module->build_id_len && !module->inode)
+		return error_new(ERROR_INPUT, "%s: nothing tells whether it is the file that was mapped",
+				 module->path);
 	if (!same)
 		return error_new(ERROR_INPUT, "%s is not the file that was mapped: it was replaced",
 				 module->path);

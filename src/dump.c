@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "dump.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analyse/complete.h"
+#include "cleanup.h"
+#include "store/core.h"
+#include "store/minidump.h"
+#include "store/packed.h"
+#include "walk/image.h"
+
+// More than a compressed core of a few kilobytes may make of itself on a disk.
+#define UNPACKED_MAX ((uint64_t)256 << 30)
+
+static struct error *map_descriptor(int fd, uint64_t size, const char *path, void **ret,
+				    size_t *len_ret)
+{
+	void *data = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (data == MAP_FAILED)
+		return error_errno(errno, "cannot read %s", path);
+	*ret = data;
+	*len_ret = (size_t)size;
+	return NULL;
+}
+
+// The whole of PATH, mapped. An empty file is no dump.
+static struct error *map_file(const char *path, void **ret, size_t *len_ret)
+{
+	struct stat st;
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(errno, "cannot read %s", path);
+	if (!S_ISREG(st.st_mode) || !st.st_size)
+		return error_new(ERROR_SYSTEM, "cannot read %s: %s", path,
+				 S_ISREG(st.st_mode) ? "it is empty" : "it is not a regular file");
+	return map_descriptor(fd, (uint64_t)st.st_size, path, ret, len_ret);
+}
+
+// In place of the packed file DUMP has what it unpacks to.
+static struct error *unpack(struct dump *dump, const char *path)
+{
+	_cleanup_(closep) int fd = -1;
+	uint64_t size = 0;
+	struct error *err = packed_expand(dump->data, dump->len, UNPACKED_MAX, &fd, &size);
+
+	munmap(dump->data, dump->len);
+	dump->data = NULL;
+	if (!err && !size)
+		err = error_new(ERROR_INPUT, "it unpacks to nothing");
+	return err ? error_prefix(err, "cannot read %s", path)
+		   : map_descriptor(fd, size, path, &dump->data, &dump->len);
+}
+
+struct error *dump_open(const char *path, struct dump *dump)
+{
+	*dump = (struct dump){};
+	struct error *err = map_file(path, &dump->data, &dump->len);
+
+	if (!err && packed_is(dump->data, dump->len))
+		err = unpack(dump, path);
+	if (err)
+		return err;
+	if (core_is(dump->data, dump->len)) {
+		err = core_read(dump->data, dump->len, &dump->snapshot);
+	} else {
+		err = minidump_read(dump->data, dump->len, &dump->snapshot);
+		munmap(dump->data, dump->len);
+		dump->data = NULL;
+	}
+	// Ours say by which version they were made, and lack nothing that could be had.
+	if (!err && !*dump->snapshot.generator)
+		err = snapshot_complete(&dump->snapshot);
+	return error_prefix(err, "cannot read %s", path);
+}
+
+void dump_close(struct dump *dump)
+{
+	snapshot_deinit(&dump->snapshot);
+	if (dump->data)
+		munmap(dump->data, dump->len);
+	*dump = (struct dump){};
+}
+
+// The first page of each module's file, as the kernel puts it into a core: by the build ids in
+// them readers know which files they need.
+static struct error *add_headers(const struct snapshot *from, struct snapshot *to)
+{
+	struct images images;
+	struct error *err = images_init(&images, from);
+
+	for (size_t i = 0; !err && i < from->modules.n; i++) {
+		taddr start = from->modules.v[i].start;
+		void *page = arena_alloc(&to->arena, TARGET_PAGE);
+
+		err = page ? snapshot_add_memory(to, start, page, mem_read_some(&images.mem.mem, start,
+									 page, TARGET_PAGE))
+			   : error_nomem();
+	}
+	images_deinit(&images);
+	return err;
+}
+
+// What is missing of the page where a stack begins: readers that compute in pages would not see
+// its frames. It is below the red zone, where nothing lives.
+static struct error *fill_stack_pages(const struct snapshot *from, struct snapshot *to)
+{
+	static const uint8_t zeros[TARGET_PAGE];
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < from->threads.n; i++) {
+		const struct thread *thread = &from->threads.v[i];
+		size_t missing = thread->stack_start & (TARGET_PAGE - 1);
+
+		if (thread->stack_end > thread->stack_start)
+			err = snapshot_add_memory(to, thread->stack_start - missing, zeros, missing);
+	}
+	return err;
+}
+
+struct error *dump_to_core(const struct snapshot *snapshot, struct buf *ret)
+{
+	_cleanup_(snapshot_deinit) struct snapshot more = {};
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < snapshot->memory.n; i++)
+		err = snapshot_add_memory(&more, snapshot->memory.v[i].at, snapshot->memory.v[i].data,
+					  snapshot->memory.v[i].len);
+	if (!err)
+		err = add_headers(snapshot, &more);
+	if (!err)
+		err = fill_stack_pages(snapshot, &more);
+	if (!err)
+		err = snapshot_settle_memory(&more);
+	return err ? err : core_write(snapshot, more.memory.v, more.memory.n, ret);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_DUMP_H
+#define PCATCH_DUMP_H
+
+#include "buf.h"
+#include "target/snapshot.h"
+
+/*
+ * A file that a report can be made of: a minidump, or an ELF core as it is or compressed by zstd.
+ * What another program wrote is completed by what the files on this machine tell.
+ */
+struct dump {
+	struct snapshot snapshot; /* of a core: its memory points into the file */
+	void *data;		  /* the file, mapped; NULL when nothing points into it */
+	size_t len;
+};
+
+/* On an error DUMP may be closed all the same. */
+struct error *dump_open(const char *path, struct dump *dump) __attribute__((warn_unused_result));
+void dump_close(struct dump *dump); /* safe on zero */
+
+/* A core file of what SNAPSHOT holds, and of the modules' first pages out of their files. */
+struct error *dump_to_core(const struct snapshot *snapshot, struct buf *ret)
+	__attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "packed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "../cleanup.h"
+
+#define BLOCK ((size_t)4096)
+
+bool packed_is(const void *data, size_t len)
+{
+	static const uint8_t magic[] = { 0x28, 0xb5, 0x2f, 0xfd };
+
+	return len >= sizeof(magic) && !memcmp(data, magic, sizeof(magic));
+}
+
+static int open_unnamed(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return open(dir && *dir ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+// LEN bytes at OFFSET, without the blocks that are nothing but zeros.
+static int write_sparse(int fd, const uint8_t *data, size_t len, uint64_t offset)
+{
+	static const uint8_t zeros[BLOCK];
+
+	for (size_t done = 0; done < len;) {
+		size_t n = len - done < BLOCK ? len - done : BLOCK;
+
+		if (!memcmp(data + done, zeros, n)) {
+			done += n;
+			continue;
+		}
+		ssize_t put = pwrite(fd, data + done, n, (off_t)(offset + done));
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return -1;
+		done += (size_t)put;
+	}
+	return 0;
+}
+
+static struct error *expand(ZSTD_DStream *stream, ZSTD_inBuffer *in, uint64_t max, int fd,
+			    uint64_t *size)
+{
+	size_t room = ZSTD_DStreamOutSize();
+	_cleanup_(freep) uint8_t *chunk = malloc(room);
+	bool more = true;
+
+	if (!chunk)
+		return error_nomem();
+	while (more) {
+		ZSTD_outBuffer out = { .dst = chunk, .size = room };
+		size_t before = in->pos, left = ZSTD_decompressStream(stream, &out, in);
+
+		if (ZSTD_isError(left))
+			return error_new(ERROR_INPUT, "its zstd compression is damaged at byte %zu: %s",
+					 in->pos, ZSTD_getErrorName(left));
+		if (out.pos > max - *size)
+			return error_new(ERROR_INPUT, "it unpacks to more than %llu bytes",
+					 (unsigned long long)max);
+		if (write_sparse(fd, chunk, out.pos, *size))
+			return error_errno(errno, "cannot unpack it to $TMPDIR or /var/tmp");
+		*size += out.pos;
+		// Nothing more comes of what is there: the end, or where the file was cut.
+		more = out.pos || in->pos > before;
+	}
+	return NULL;
+}
+
+struct error *packed_expand(const void *data, size_t len, uint64_t max, int *ret,
+			    uint64_t *size_ret)
+{
+	_cleanup_(closep) int fd = open_unnamed();
+	ZSTD_inBuffer in = { .src = data, .size = len };
+	uint64_t size = 0;
+
+	if (fd < 0)
+		return error_errno(errno, "cannot make a file in $TMPDIR or /var/tmp to unpack it to");
+	ZSTD_DStream *stream = ZSTD_createDStream();
+	if (!stream)
+		return error_nomem();
+	struct error *err = expand(stream, &in, max, fd, &size);
+	ZSTD_freeDStream(stream);
+	if (!err && ftruncate(fd, (off_t)size))
+		err = error_errno(errno, "cannot unpack it to $TMPDIR or /var/tmp");
+	if (err)
+		return err;
+	*ret = TAKE_FD(fd);
+	*size_ret = size;
+	return NULL;
+}
