@@ -131,7 +131,25 @@ size_t py_frame_span(const struct py_layout *py)
 	const union py_offsets *o = &py->offsets;
 
 	return PY_SPAN(o->frame_back, o->frame_code, o->frame_position, o->frame_owner,
-		       o->frame_entry, o->frame_trace, o->frame_lineno);
+		       o->frame_entry, o->frame_trace, o->frame_lineno, o->frame_tlbc);
+}
+
+// Free-threaded builds from 3.14 on: each thread has a copy of the instructions of its own, INDEX
+// of those of the code object at CODE. The first is the one in the object.
+static struct error *thread_instructions(struct py_frames *f, taddr code, int32_t index, taddr *ret)
+{
+	taddr copies;
+	uint64_t n;
+
+	if (index <= 0)
+		return NULL;
+	struct error *err = mem_u64(f->reader.mem, code + f->reader.layout->offsets.code_tlbc, &copies);
+	if (!err)
+		err = mem_u64(f->reader.mem, copies, &n);
+	if (!err && (uint64_t)index >= n)
+		err = error_new(ERROR_INPUT, "copy %d of instructions of which there are %llu", index,
+				(unsigned long long)n);
+	return err ? err : mem_u64(f->reader.mem, copies + 8 + (taddr)index * 8, ret);
 }
 
 struct error *py_frames_read(struct py_frames *f, taddr at, struct py_raw_frame *ret)
@@ -176,6 +194,12 @@ struct error *py_frames_read(struct py_frames *f, taddr at, struct py_raw_frame 
 	if ((py->traced == PY_TRACED_IF_TRACED && py_field(raw, o->frame_trace)) ||
 	    py->traced == PY_TRACED_IF_SET)
 		frame.line = py_field_int(raw, o->frame_lineno);
+	if (o->frame_tlbc != PY_NONE && !frame.shim)
+		err = py_frames_gap(f, "line of a Python frame",
+				    thread_instructions(f, frame.code, py_field_int(raw, o->frame_tlbc),
+							&frame.instructions));
+	if (err)
+		return err;
 	*ret = frame;
 	return NULL;
 }
@@ -194,7 +218,8 @@ static bool frame_offset(const struct py_layout *py, const struct py_raw_frame *
 		break;
 	case PY_POSITION_POINTER:
 		// A frame that has not begun is one unit before the first instruction.
-		offset = (int64_t)(frame->position - code->instructions);
+		offset = (int64_t)(frame->position -
+				   (frame->instructions ? frame->instructions : code->instructions));
 		if (offset < -2 || offset >= code->units * 2)
 			return false;
 		break;

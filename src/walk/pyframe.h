@@ -55,6 +55,7 @@ struct py_raw_frame {
 	taddr at, back, code;
 	bool shim, entry, generator;
 	uint64_t position;
+	taddr instructions; /* what `position` points into; 0: the code object's own */
 	int line; /* that is truer than the position, 0: there is none */
 };
 

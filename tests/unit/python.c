@@ -318,6 +318,8 @@ static void fake_make_spread(struct fake *f, const struct py_layout *py, bool sp
 		f->holder = gil + o->gil_holder;
 		put64(f, f->holder, f->threads[1]);
 		put32(f, gil + o->gil_locked, 1);
+		if (o->gil_enabled != PY_NONE)
+			put32(f, gil + o->gil_enabled, 1);
 	}
 	f->hint = (struct python_hint){ .found = true, .runtime = runtime, .version = py->version };
 	if (py->published)
@@ -415,6 +417,90 @@ static void every_layout_is_walked(void **unused)
 
 		fake_make(&f, py);
 		expect_walk(&f, want);
+	}
+}
+
+// The layout of a build of PY's version without a GIL; false when there is none.
+static bool free_threaded(const struct py_layout *py, struct py_layout *ret)
+{
+	if (!py->free_threaded_offsets)
+		return false;
+	*ret = *py;
+	ret->offsets = *py->free_threaded_offsets;
+	ret->free_threaded = true;
+	return true;
+}
+
+static void free_threaded_builds_are_walked(void **unused)
+{
+	(void)unused;
+	FOR_LAYOUTS(py) {
+		_cleanup_(fake_deinit) struct fake f = {};
+		struct py_layout other;
+
+		if (!free_threaded(py, &other))
+			continue;
+		assert_int_equal(other.offsets.object_type, 24);
+		_cleanup_(freep) char *want = expected(&other);
+		fake_make(&f, &other);
+		expect_walk(&f, want);
+		// The frame's thread runs a copy of the instructions, the third there is.
+		if (other.offsets.frame_tlbc == PY_NONE)
+			continue;
+		taddr copies = room(&f, 64), copy = room(&f, 64);
+		put64(&f, copies, 3);
+		put64(&f, copies + 8 + 2 * 8, copy);
+		put64(&f, f.codes[0] + other.offsets.code_tlbc, copies);
+		put32(&f, f.frames[0] + other.offsets.frame_tlbc, 2);
+		put64(&f, f.frames[0] + other.offsets.frame_position, copy + 8);
+		expect_walk(&f, want);
+		// One copy less than that is a gap, and no other line.
+		put64(&f, copies, 2);
+		_cleanup_(py_state_deinit) struct py_state state = {};
+		walk(&f, &state);
+		assert_int_equal(state.threads.v[1].frames.n, 3);
+		assert_int_equal(state.threads.v[1].frames.v[0].line, 0);
+		assert_int_equal(state.threads.v[1].frames.v[1].line, 11);
+		assert_non_null(strstr(state.gaps.v[0].why, "copy 2 of instructions"));
+	}
+}
+
+// 3.14 and later mark references in their low bits, in one way with a GIL and another without.
+static void flags_in_references_are_no_part_of_them(void **unused)
+{
+	(void)unused;
+	FOR_LAYOUTS(py) {
+		for (taddr flags = 1; flags < 4; flags++) {
+			_cleanup_(fake_deinit) struct fake f = {};
+			_cleanup_(freep) char *want = expected(py);
+			_cleanup_(py_state_deinit) struct py_state state = {};
+
+			fake_make(&f, py);
+			put64(&f, f.frames[0] + py->offsets.frame_code, f.codes[0] | flags);
+			walk(&f, &state);
+			_cleanup_(freep) char *got = told(&state);
+			assert_int_equal(!strcmp(got, want), (flags & py->reference_tags) == flags);
+		}
+	}
+}
+
+// The frames that C pushes: from 3.14 on there are two kinds, whose code is not looked at.
+static void every_owner_from_the_shim_s_on_is_one(void **unused)
+{
+	(void)unused;
+	FOR_LAYOUTS(py) {
+		if (py->entry != PY_ENTRY_SHIM)
+			continue;
+		for (uint8_t owner = py->owner_shim; owner <= py->owner_max; owner++) {
+			_cleanup_(fake_deinit) struct fake f = {};
+			_cleanup_(freep) char *want = expected(py);
+
+			fake_make(&f, py);
+			taddr shim = get64(&f, f.frames[1] + py->offsets.frame_back);
+			put8(&f, shim + py->offsets.frame_owner, owner);
+			put64(&f, shim + py->offsets.frame_code, owner & 1 ? 0 : 0x1235);
+			expect_walk(&f, want);
+		}
 	}
 }
 
@@ -558,14 +644,14 @@ static void published_nonsense_falls_back_to_the_row(void **unused)
 
 static void without_a_gil_nobody_is_said_to_hold_it(void **unused)
 {
-	struct py_layout py = *py_layout_row(PY_VERSION(3, 13));
+	struct py_layout py;
 	_cleanup_(fake_deinit) struct fake f = {};
 	_cleanup_(py_state_deinit) struct py_state state = {};
 
 	(void)unused;
-	py.free_threaded = true;
-	py.offsets.gil_enabled = 24;
+	assert_true(free_threaded(py_layout_row(PY_VERSION(3, 13)), &py));
 	fake_make(&f, &py);
+	put32(&f, f.holder - py.offsets.gil_holder + py.offsets.gil_enabled, 0);
 	walk(&f, &state);
 	assert_true(state.free_threaded);
 	assert_false(state.have_gil);
@@ -969,6 +1055,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_layout_is_walked),
+		cmocka_unit_test(free_threaded_builds_are_walked),
+		cmocka_unit_test(flags_in_references_are_no_part_of_them),
+		cmocka_unit_test(every_owner_from_the_shim_s_on_is_one),
 		cmocka_unit_test(capture_touches_what_a_later_walk_reads),
 		cmocka_unit_test(entries_say_where_on_the_c_stack_they_are),
 		cmocka_unit_test(published_offsets_are_used),
