@@ -672,8 +672,9 @@ const char *scene_main_place(const struct findings *findings, struct opinion *op
 			frame = &thread->python.frames.v[i];
 	if (!frame)
 		return "";
-	const char *subject = findings->dying ? "it" : "its main thread";
-	if (!findings->dying && thread->syscall)
+	bool main = thread->thread && thread->thread->tid == findings->snapshot->process.pid;
+	const char *subject = main ? "its main thread" : "it";
+	if (main && thread->syscall)
 		return opinion_text(opinion, "; %s was in %s at %s", subject, thread->syscall,
 				    scene_place(opinion, frame));
 	return opinion_text(opinion, "; %s was at %s", subject, scene_place(opinion, frame));

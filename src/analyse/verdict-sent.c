@@ -471,6 +471,7 @@ bool judge_aborted_by_supervisor(const struct findings *findings, struct opinion
 	opinion_for(opinion, "siginfo", "SIGABRT came from %s", scene_full_sender(opinion, sender));
 	opinion_for(opinion, "timing", "it exited %s after that, by its own handler",
 		    scene_duration(opinion, elapsed));
+	scene_tell_python(findings, opinion, "when SIGABRT came it was at");
 	if (reason)
 		opinion_for(opinion, "supervisor", "SIGABRT from %s usually means: %s",
 			    supervisor_title(sender), reason);

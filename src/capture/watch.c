@@ -30,6 +30,8 @@
 #define LOOK_MAX (5 * SECOND)
 // Kinds of earlier signals remembered per process.
 #define EARLIER_MAX 64
+// A worker that was aborted exits at once, or after what its server lets it finish.
+#define ABORT_TO_EXIT (60 * SECOND)
 // A starter that ended well is the daemon it leaves behind, if that shows itself within this time;
 // and a daemon that ended is the named one, if its starter ends well within it.
 #define DAEMON_WAIT (2 * SECOND)
@@ -55,6 +57,7 @@ struct watched {
 	int64_t next_look, look_step;
 	pid_t sid; /* its session, as last seen */
 	bool exiting;
+	int64_t aborted; /* CLOCK_MONOTONIC, when a SIGABRT from elsewhere was handled; 0: never */
 	struct sampler sampler;
 };
 
@@ -446,6 +449,37 @@ static bool needs_no_report(const struct watched *d, int status)
 	return d->role == ROLE_CHILD && status == 0;
 }
 
+// Capture what the process is at, before TRACEE goes on and what may be its end begins.
+static struct error *take_scene(struct watched *d, struct tracee *tracee)
+{
+	struct capture capture = { .reason = CAPTURE_FINALIZING,
+				   .tracee = tracee,
+				   .options = &d->watch->options->capture };
+	struct error *err = NULL;
+
+	// A look from before the interpreter was made does not know of it.
+	if (!d->look.snapshot.python.found)
+		look_deinit(&d->look);
+	if (!d->look.taken)
+		err = look(d);
+	if (err || !d->look.taken) {
+		tracer_resume(tracee);
+		return err;
+	}
+	err = capture_take(&d->look, &d->watch->tracer, d->traced, &capture);
+	if (!err)
+		err = ending_keep(&d->ending, &d->look);
+	// The death needs one of its own: while the process takes itself down there is time for it.
+	d->look_step = FIRST_LOOK;
+	d->next_look = monotonic_now();
+	return err;
+}
+
+static bool was_aborted(const struct watched *d)
+{
+	return d->aborted && d->ending.scene && monotonic_now() - d->aborted < ABORT_TO_EXIT;
+}
+
 static struct error *on_signal(struct watched *d, struct tracee *tracee, int signo)
 {
 	uint64_t ignored, caught, bit = UINT64_C(1) << (signo - 1);
@@ -469,6 +503,12 @@ static struct error *on_signal(struct watched *d, struct tracee *tracee, int sig
 		     (signo == SIGABRT && info.code == SI_USER);
 	if (handled ? !kept || asked : asked)
 		err = remember(d, tracee, &info, handled ? SIGNAL_HANDLED : SIGNAL_IGNORED);
+	// A server that gives up on its worker: by the time that the worker exits, what it hung in is gone.
+	if (!err && kept && asked && d->look.taken && d->look.snapshot.python.found &&
+	    !d->captured && !was_aborted(d)) {
+		d->aborted = monotonic_now();
+		return take_scene(d, tracee);
+	}
 	tracer_resume(tracee);
 	return err;
 }
@@ -495,32 +535,15 @@ static struct error *on_exiting(struct watched *d, struct tracee *tracee, int st
 static struct error *on_breakpoint(struct watched *d, struct tracee *tracee,
 				   struct breakpoint *breakpoint)
 {
-	struct capture capture = { .reason = CAPTURE_FINALIZING,
-				   .tracee = tracee,
-				   .options = &d->watch->options->capture };
 	bool finalizing;
 	struct error *err = ending_reached(&d->ending, d->traced, breakpoint, &finalizing);
 
-	if (err || !finalizing || d->captured) {
+	// After an abort that it takes by exiting, what it hung in is the scene, not how it left.
+	if (err || !finalizing || d->captured || was_aborted(d)) {
 		tracer_resume(tracee);
 		return err;
 	}
-	// A look from before the interpreter was made does not know of it.
-	if (!d->look.snapshot.python.found)
-		look_deinit(&d->look);
-	if (!d->look.taken)
-		err = look(d);
-	if (err || !d->look.taken) {
-		tracer_resume(tracee);
-		return err;
-	}
-	err = capture_take(&d->look, &d->watch->tracer, d->traced, &capture);
-	if (!err)
-		err = ending_keep(&d->ending, &d->look);
-	// The death needs one of its own: while the process takes itself down there is time for it.
-	d->look_step = FIRST_LOOK;
-	d->next_look = monotonic_now();
-	return err;
+	return take_scene(d, tracee);
 }
 
 // What became of the pidfile by the time the process had gone.

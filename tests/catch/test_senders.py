@@ -221,6 +221,8 @@ def test_gunicorn_s_worker_timeout_names_its_master(pcatch, tmp_path):
     assert report.cause == "killed-by-supervisor"
     assert "gunicorn (pid %d), its parent" % master.pid in report.summary
     assert "worker timeout" in report.summary
+    # What it hung in, not how it left.
+    assert "slow.py:4 in app" in report.summary
     aborts = [e for e in report.death["earlier_signals"] if e["name"] == "SIGABRT"]
     assert aborts and aborts[0]["sender"]["pid"] == master.pid
     assert report.verdict["confidence"] in ("likely", "certain")
