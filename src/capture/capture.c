@@ -496,6 +496,15 @@ static void dying_first(struct snapshot *snapshot)
 		}
 }
 
+// What may be read of a process that runs on, or comes last of one that dies.
+static struct error *take_unchanging(struct taking *t)
+{
+	// It grows with the number of shared objects, and changes with dlopen() alone.
+	struct error *err = take_link_map(t);
+
+	return err ? err : take_proc(t);
+}
+
 // What is to be read of a process that is stopped. Its memory comes first.
 static struct error *take_held(struct taking *t)
 {
@@ -528,12 +537,10 @@ static struct error *take_held(struct taking *t)
 		err = take_python(t);
 	if (!err)
 		err = take_surroundings(t);
-	if (!err)
-		err = take_link_map(t);
 	if (!err && c->info.signo == SIGABRT && t->look->taken)
 		err = messages_touch(&t->look->images, &t->recorder.mem);
 	if (!err && !lives_on(c))
-		err = take_proc(t);
+		err = take_unchanging(t);
 	return err;
 }
 
@@ -604,7 +611,7 @@ static void run_after(void *arg)
 {
 	struct taking *t = arg;
 
-	t->err = take_proc(t);
+	t->err = take_unchanging(t);
 }
 
 /*
