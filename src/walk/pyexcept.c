@@ -4,16 +4,15 @@
 #include <string.h>
 
 #include "../cleanup.h"
+#include "pyitems.h"
 #include "pylines.h"
+#include "pyvalue.h"
 
 #define MAX_FRAMES 2000
 #define MAX_CHAIN  16
 #define MAX_BASES  32
-#define MAX_SLOTS  ((uint64_t)1 << 16)
 #define MAX_TYPE   128
 #define MAX_MESSAGE 4096
-// Digits of a Python int that an int64_t can hold.
-#define LONG_DIGIT_BITS 30
 
 static const union py_offsets *offsets(const struct py_frames *f)
 {
@@ -24,101 +23,6 @@ static struct error *pointer(struct py_frames *f, taddr at, uint32_t offset, tad
 {
 	*ret = 0;
 	return offset == PY_NONE ? NULL : mem_u64(f->reader.mem, at + offset, ret);
-}
-
-static bool text_is(struct py_frames *f, taddr at, const char *name)
-{
-	const union py_offsets *o = offsets(f);
-	bool bytes = f->reader.layout->names_are_bytes;
-	size_t len = strlen(name);
-	char text[32];
-	uint64_t n;
-
-	// Most keys differ in length, and their characters need not be read.
-	if (error_drop(mem_u64(f->reader.mem, at + (bytes ? o->object_size : o->str_length), &n)) ||
-	    n != len || len >= sizeof(text))
-		return false;
-	return !error_drop(mem_read(f->reader.mem, at + (bytes ? o->bytes_data : o->str_ascii), text,
-				    len)) &&
-	       !memcmp(text, name, len);
-}
-
-// The entries of a dict with a table of its own, which that of a module is.
-struct table {
-	taddr at;
-	uint64_t n;
-	uint32_t size, key, value;
-};
-
-static struct error *find_table(struct py_frames *f, taddr dict, struct table *ret)
-{
-	const union py_offsets *o = offsets(f);
-	const struct mem *mem = f->reader.mem;
-	struct table t = { .size = o->entry_size, .key = o->entry_key, .value = o->entry_value };
-	uint64_t mask = 0, index_bytes = 0;
-	uint8_t log2 = 0, kind = 0;
-	taddr keys;
-
-	if (o->dict_table != PY_NONE) {
-		struct error *err = mem_u64(mem, dict + o->dict_mask, &mask);
-		if (!err)
-			err = mem_u64(mem, dict + o->dict_table, &t.at);
-		if (err)
-			return err;
-		t.n = mask + 1;
-	} else {
-		struct error *err = mem_u64(mem, dict + o->dict_keys, &keys);
-		if (!err)
-			err = mem_u64(mem, keys + o->keys_entries, &t.n);
-		if (!err && o->keys_log2_index != PY_NONE)
-			err = mem_read(mem, keys + o->keys_log2_index, &log2, 1);
-		else if (!err)
-			err = mem_u64(mem, keys + o->keys_size, &mask);
-		if (!err && o->keys_kind != PY_NONE)
-			err = mem_read(mem, keys + o->keys_kind, &kind, 1);
-		if (err)
-			return err;
-		if (log2 > 32 || mask > MAX_SLOTS * 2)
-			return error_new(ERROR_INPUT, "the dict at 0x%llx is none",
-					 (unsigned long long)dict);
-		index_bytes = (uint64_t)1 << log2;
-		if (o->keys_log2_index == PY_NONE)
-			index_bytes = mask * (mask <= 0xff ? 1 : mask <= 0xffff ? 2 : 4);
-		t.at = keys + o->keys_indices + index_bytes;
-		if (kind) {
-			t.size = o->strentry_size;
-			t.key = o->strentry_key;
-			t.value = o->strentry_value;
-		}
-	}
-	if (t.n > MAX_SLOTS)
-		return error_new(ERROR_INPUT, "the dict at 0x%llx has 0x%llx entries",
-				 (unsigned long long)dict, (unsigned long long)t.n);
-	*ret = t;
-	return NULL;
-}
-
-// What DICT has under NAMES, the first of each that it has, 0 for nothing.
-static struct error *find_in_dict(struct py_frames *f, taddr dict, const char *const *names,
-				  size_t n, taddr *ret)
-{
-	struct table t = {};
-	struct error *err = find_table(f, dict, &t);
-
-	memset(ret, 0, n * sizeof(*ret));
-	for (uint64_t i = 0; !err && i < t.n; i++) {
-		taddr key, value;
-
-		err = mem_u64(f->reader.mem, t.at + i * t.size + t.key, &key);
-		for (size_t k = 0; !err && key && k < n; k++) {
-			if (ret[k] || !text_is(f, key, names[k]))
-				continue;
-			err = mem_u64(f->reader.mem, t.at + i * t.size + t.value, &value);
-			if (!err)
-				ret[k] = value;
-		}
-	}
-	return err;
 }
 
 static struct error *type_name(struct py_frames *f, taddr type, char *ret, size_t size)
@@ -160,51 +64,13 @@ static bool is_named(struct py_frames *f, taddr at, const char *name)
 	       !error_drop(type_name(f, type, text, sizeof(text))) && !strcmp(text, name);
 }
 
-// The int at AT when it is one of at most two digits.
-static bool read_int(struct py_frames *f, taddr at, int64_t *ret)
-{
-	const union py_offsets *o = offsets(f);
-	uint64_t size;
-	uint32_t digits[2] = {};
-	bool negative, plain = f->reader.layout->names_are_bytes;
-
-	if (!is_named(f, at, "int"))
-		return false;
-	if (plain)
-		return !error_drop(mem_u64(f->reader.mem, at + o->int_value, (uint64_t *)ret));
-	if (o->long_tag != PY_NONE) {
-		if (error_drop(mem_u64(f->reader.mem, at + o->long_tag, &size)))
-			return false;
-		negative = (size & 3) == 2;
-		size >>= 3;
-	} else {
-		if (error_drop(mem_u64(f->reader.mem, at + o->object_size, &size)))
-			return false;
-		negative = (int64_t)size < 0;
-		size = negative ? -size : size;
-	}
-	if (size > 2 || error_drop(mem_read(f->reader.mem, at + o->long_digits, digits, size * 4)))
-		return false;
-	int64_t v = (int64_t)digits[1] << LONG_DIGIT_BITS | digits[0];
-	*ret = negative ? -v : v;
-	return true;
-}
-
+// What str() says of the object at AT, or with QUOTED what repr() does.
 static bool add_text(struct py_frames *f, taddr at, bool quoted, struct buf *ret)
 {
-	int64_t number;
-
-	if (is_named(f, at, "str")) {
-		buf_addstr(ret, quoted ? "'" : "");
-		if (error_drop(py_read_str(&f->reader, at, MAX_MESSAGE, ret)))
-			return false;
-		buf_addstr(ret, quoted ? "'" : "");
-		return true;
-	}
-	if (!read_int(f, at, &number))
-		return false;
-	buf_printf(ret, "%lld", (long long)number);
-	return true;
+	// Up to 2.7 "str" is what is called bytes since; both read alike here.
+	if (!quoted && is_named(f, at, "str"))
+		return !error_drop(py_read_str(&f->reader, at, MAX_MESSAGE, ret));
+	return !error_drop(py_value(&f->reader, at, false, ret));
 }
 
 // OSError's "[Errno 2] No such file or directory: 'x'".
@@ -223,11 +89,10 @@ static bool add_os_error(struct py_frames *f, taddr at, struct buf *ret)
 	buf_addstr(ret, "] ");
 	if (!add_text(f, text, false, ret))
 		return false;
-	if (file && !is_named(f, file, "NoneType")) {
-		buf_addstr(ret, ": ");
-		return add_text(f, file, true, ret);
-	}
-	return true;
+	if (!file || is_named(f, file, "NoneType"))
+		return true;
+	buf_addstr(ret, ": ");
+	return add_text(f, file, true, ret);
 }
 
 // What str() would say, as far as no code need be run for it. False: nothing, or not known.
@@ -253,8 +118,12 @@ static bool add_message(struct py_frames *f, taddr at, taddr type, struct buf *r
 		       add_text(f, first, false, ret);
 	if (error_drop(mem_u64(f->reader.mem, at + o->exc_args, &args)) ||
 	    !is_named(f, args, "tuple") ||
-	    error_drop(mem_u64(f->reader.mem, args + o->object_size, &n)) || n != 1 ||
-	    error_drop(mem_u64(f->reader.mem, args + o->tuple_items, &first)))
+	    error_drop(mem_u64(f->reader.mem, args + o->object_size, &n)) || !n)
+		return false;
+	// Of what the codecs raise str() is a sentence that is made of them.
+	if (n > 1)
+		return !(kind && !strcmp(kind, "UnicodeError")) && add_text(f, args, true, ret);
+	if (error_drop(mem_u64(f->reader.mem, args + o->tuple_items, &first)))
 		return false;
 	return add_text(f, first, kind && !strcmp(kind, "KeyError"), ret);
 }
@@ -421,7 +290,7 @@ struct error *py_last_exception(struct py_frames *f, taddr interpreter, struct p
 {
 	static const char *const names[] = { "last_exc", "last_value", "last_traceback" };
 	struct py_exception *exception = NULL;
-	taddr sys, last[ARRAY_SIZE(names)];
+	taddr sys, last[ARRAY_SIZE(names)] = {};
 
 	*ret = NULL;
 	if (offsets(f)->interp_sysdict == PY_NONE)
@@ -430,7 +299,8 @@ struct error *py_last_exception(struct py_frames *f, taddr interpreter, struct p
 	// An interpreter that is being made or taken down has none.
 	if (err || !sys)
 		return err;
-	err = find_in_dict(f, sys, names, ARRAY_SIZE(names), last);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(names) && !last[0]; i++)
+		err = py_items_find(&f->reader, sys, names[i], &last[i]);
 	if (err || (!last[0] && !last[1]))
 		return err;
 	err = read_chain(f, last[0] ? last[0] : last[1], last[2], &exception);
