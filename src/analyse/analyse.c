@@ -350,6 +350,9 @@ static struct error *tie_python(struct analysis *a)
 		t->holds_gil = py->holds_gil;
 		t->gil_known = a->py.have_gil;
 		t->interpreter = py->interpreter;
+		t->python_name = py->name ? names_add(&a->names, py->name) : NULL;
+		if (py->name && !t->python_name)
+			return error_nomem();
 		if (py->holds_gil)
 			f->python.gil_holder = t->thread->tid;
 	}

@@ -10,6 +10,7 @@
 #include "pyexcept.h"
 #include "pyframe.h"
 #include "pylocals.h"
+#include "pynames.h"
 #include "pywalk.h"
 #include "seen.h"
 
@@ -50,6 +51,7 @@ struct walk {
 	const struct py_layout *py;
 	struct py_frames f;
 	taddr runtime;
+	bool names;	/* of threads, too */
 	bool capture;	/* touch only */
 	bool exceptions; /* are wanted too */
 	int64_t deadline;
@@ -509,6 +511,9 @@ static struct error *walk_interpreters(struct walk *w)
 	for (int i = n; !err && w->exceptions && i-- > 0 && !w->state->last;)
 		err = py_frames_gap(&w->f, "the exception that nobody caught",
 				    py_last_exception(&w->f, list[i], &w->state->last));
+	for (int i = 0; !err && i < n && w->names; i++)
+		err = py_frames_gap(&w->f, "names of Python threads",
+				    py_names_read(&w->f, list[i], w->state->interpreters[i], w->state));
 	for (size_t i = 0; !err && i < w->state->threads.n; i++)
 		py_entries_place(w->mem, w->py, &w->state->threads.v[i]);
 	// The holder is checked against all threads, so the GIL comes last.
@@ -544,6 +549,7 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 	_cleanup_(py_state_deinit) struct py_state state = {};
 	_cleanup_(walk_deinit) struct walk w = { .mem = mem,
 						 .runtime = hint->runtime,
+						 .names = true,
 						 .capture = for_capture,
 						 .exceptions = true,
 						 .deadline = deadline,

@@ -51,6 +51,7 @@ struct py_thread {
 	pid_t tid;	  /* native_thread_id, 0: the version has none */
 	taddr pthread;	  /* thread_id: on Linux the thread pointer of the thread */
 	int64_t interpreter;
+	char *name;	  /* as Python's module threading has it; NULL: it has none, or unknown */
 	bool holds_gil;
 	LIST(struct py_frame) frames; /* innermost first */
 	char *gap;	  /* why frames are missing at the outer end; NULL: all are there */

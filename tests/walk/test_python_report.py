@@ -40,6 +40,12 @@ def test_every_python_frame_stands_where_its_eval_loop_stood(python, tmp_path):
     got = [places(thread["python"]) for thread in report["threads"]]
     for frames in told:
         assert frames in got
+    assert sorted(t["python_name"] or "?" for t in report["threads"]) == sorted(truth["names"])
+    for thread in report["threads"]:
+        # Where a thread stands tells which one it is.
+        inner = [name for name, _ in places(thread["python"])]
+        assert ("recurse" in inner) == (thread["python_name"] == "deep")
+        assert ("main" in inner) == (thread["python_name"] == "MainThread")
     for thread in report["threads"]:
         merged = thread["stack"]
         assert [f for f in merged if f["kind"] == "python"] == thread["python"]

@@ -281,6 +281,7 @@ def tell(n, threads):
         ready.acquire()
     own = threading.current_thread().ident
     truth = {"version": list(sys.version_info[:3]), "teller": own, "main": threads["main"],
+             "names": [thread.name for thread in threading.enumerate()],
              "threads": {t: describe(f) for t, f in sys._current_frames().items() if t != own}}
     sys.stdout.write(json.dumps(truth) + "\n")
     sys.stdout.flush()
@@ -301,7 +302,7 @@ def main():
         "deep": functools.partial(recurse, 900, park),
         "ways": chain(WAYS),
         "back": chain(WAYS[::-1]),
-        "plain": park,
+        u"plain \u043f\u043e\u0442\u043e\u043a" if sys.version_info >= (3, 0) else "plain": park,
     }
     if sys.version_info >= (3, 6):
         import victim_modern
