@@ -13,6 +13,8 @@
 
 #define STREAMS_MAX 4096 // of a file of anybody's making
 #define NOTES_MAX   4096
+// Breakpad drops the whole dictionary for one string that is longer.
+#define STRING_MAX 1024
 
 struct entry {
 	uint32_t type, size, rva;
@@ -135,9 +137,15 @@ static uint32_t tail_begin(struct tail *tail)
 static uint32_t add_string(struct tail *tail, const char *s)
 {
 	uint32_t rva = tail_begin(tail);
+	size_t len = strnlen(s, STRING_MAX + 1);
 
-	buf_u32(&tail->out, (uint32_t)strlen(s));
-	buf_add(&tail->out, s, strlen(s) + 1);
+	// What is too long ends before a character, not within one.
+	if (len > STRING_MAX)
+		for (len = STRING_MAX; len && (s[len] & 0xc0) == 0x80;)
+			len--;
+	buf_u32(&tail->out, (uint32_t)len);
+	buf_add(&tail->out, s, len);
+	buf_add(&tail->out, "", 1);
 	return rva;
 }
 
