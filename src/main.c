@@ -8,12 +8,14 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "autopsy.h"
 #include "capture/watch.h"
 #include "cleanup.h"
 #include "deliver.h"
+#include "handler.h"
 #include "options.h"
 #include "reports.h"
 
@@ -253,6 +255,23 @@ static int examine(const struct options *o)
 	return EXIT_FAILURE;
 }
 
+// The kernel starts this with its standard input alone: what is opened must not come to stand where
+// output goes, and complaints are for the system's log.
+static int handle(const struct options *o)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	closep(&fd);
+	struct error *err = handle_core(o);
+	if (!err)
+		return EXIT_SUCCESS;
+	syslog(LOG_ERR, "%s", err->text);
+	complain(err);
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(options_deinit) struct options o;
@@ -271,6 +290,8 @@ int main(int argc, char **argv)
 		return examine(&o);
 	if (o.command == COMMAND_RUN || o.command == COMMAND_ATTACH || o.command == COMMAND_SNAPSHOT)
 		return watch_with(&o);
+	if (o.command == COMMAND_CORE_HANDLER)
+		return handle(&o);
 	err = o.command == COMMAND_DIFF	   ? deliver_diff(&o)
 	      : o.command == COMMAND_LIST  ? reports_list(&o)
 	      : o.command == COMMAND_PRUNE ? reports_prune(&o)

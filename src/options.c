@@ -31,6 +31,7 @@ static const char *const command_names[] = {
 	[COMMAND_DIFF] = "diff",
 	[COMMAND_LIST] = "list",
 	[COMMAND_PRUNE] = "prune",
+	[COMMAND_CORE_HANDLER] = "core-handler",
 	[COMMAND_AUTOPSY] = "autopsy",
 };
 
@@ -45,6 +46,8 @@ static const char help[] =
 	"       pcatch list [-o DIR] [-f FORMAT] [-v]\n"
 	"       pcatch prune [-o DIR] [--keep-...] [--dry-run]\n"
 	"       pcatch autopsy [--pidfile FILE] [--log FILE]... [--pid N] [--since TIME]\n"
+	"       pcatch core-handler [OPTION]... %P %I %s %u %g %d %c [%F]\n"
+	"                           [--then PROGRAM [ARG]...]\n"
 	"\n"
 	"Watch a process until it ends, and say why it did.\n"
 	"\n"
@@ -77,6 +80,7 @@ static const char help[] =
 	"                      what the folder may hold after a report: the oldest of\n"
 	"                      the most frequent go first; 0 for no bound [1000, 4G, 0]\n"
 	"      --dry-run       prune: only say what would go\n"
+	"      --ignore-limit  core-handler: report what wants no core (RLIMIT_CORE 0)\n"
 	"  -q, --quiet         say nothing but our own errors\n"
 	"  -v, --verbose       say when everything is armed\n"
 	"      --help          print this and exit\n"
@@ -88,13 +92,14 @@ static const char help[] =
 	"2 for a wrong command line. The manual is pcatch(1).\n";
 
 enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
-       OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_HELP, OPT_VERSION };
+       OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
        SHOW = 1 << COMMAND_SHOW, DIFF = 1 << COMMAND_DIFF, LIVE = RUN | ATTACH | SNAPSHOT,
        LIST_REPORTS = 1 << COMMAND_LIST, PRUNE = 1 << COMMAND_PRUNE, AUTOPSY = 1 << COMMAND_AUTOPSY,
-       ALL = LIVE | SHOW | DIFF | LIST_REPORTS | PRUNE | AUTOPSY };
+       CORE_HANDLER = 1 << COMMAND_CORE_HANDLER, WRITING = LIVE | CORE_HANDLER,
+       ALL = LIVE | SHOW | DIFF | LIST_REPORTS | PRUNE | AUTOPSY | CORE_HANDLER };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -113,6 +118,7 @@ static const struct option long_options[] = {
 	{ "keep-bytes", required_argument, NULL, OPT_KEEP_BYTES },
 	{ "keep-days", required_argument, NULL, OPT_KEEP_DAYS },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "ignore-limit", no_argument, NULL, OPT_IGNORE_LIMIT },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -148,15 +154,17 @@ static unsigned commands_of(int option)
 	case OPT_LOG:
 	case OPT_LINES:
 	case OPT_NO_REDACT:
-		return LIVE | AUTOPSY;
+		return WRITING | AUTOPSY;
 	case OPT_LOCALS:
-		return LIVE;
+		return WRITING;
 	case 'v':
-		return LIVE | LIST_REPORTS;
+		return WRITING | LIST_REPORTS;
 	case OPT_KEEP_REPORTS:
 	case OPT_KEEP_BYTES:
 	case OPT_KEEP_DAYS:
-		return LIVE | PRUNE;
+		return WRITING | PRUNE;
+	case OPT_IGNORE_LIMIT:
+		return CORE_HANDLER;
 	case OPT_DRY_RUN:
 		return PRUNE;
 	case 'f':
@@ -183,7 +191,7 @@ static struct error *parse_formats(char *list, struct options *o)
 		else
 			return bad("--format: '%s' is none of text, json, html, core", name);
 	}
-	if (!((LIVE | AUTOPSY) & (1u << o->command)) && (o->formats & (o->formats - 1)))
+	if (!((WRITING | AUTOPSY) & (1u << o->command)) && (o->formats & (o->formats - 1)))
 		return bad("--format: %s writes one format, not several", command_names[o->command]);
 	if ((o->command == COMMAND_DIFF || o->command == COMMAND_LIST) &&
 	    o->formats & ~(unsigned)(FORMAT_TEXT | FORMAT_JSON))
@@ -301,6 +309,9 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 	case OPT_NO_BREAKPOINT:
 		o->no_breakpoint = true;
 		return NULL;
+	case OPT_IGNORE_LIMIT:
+		o->handler.ignore_limit = true;
+		return NULL;
 	default:
 		o->no_redact = true;
 		return NULL;
@@ -321,6 +332,40 @@ static struct error *watched_by_pidfile(const char *path, pid_t *ret)
 				 "is there to watch; 'pcatch autopsy --pidfile %s' says what can still be known",
 				 path, (int)pid, path);
 	*ret = pid;
+	return NULL;
+}
+
+// What core_pattern's specifiers have become: %P %I %s %u %g %d %c, and %F where the kernel knows it.
+static struct error *parse_handler(char **args, int n, struct options *o)
+{
+	long numbers[6], pidfd = -1;
+	struct error *err = NULL;
+	int given = 0;
+
+	while (given < n && strcmp(args[given], "--then"))
+		given++;
+	if (given < n) {
+		o->handler.then = args + given + 1;
+		if (!o->handler.then[0] || o->handler.then[0][0] != '/')
+			return bad("--then: name the program by its whole path");
+	}
+	if (given < 7 || given > 8)
+		return bad("core-handler is for kernel.core_pattern: %%P %%I %%s %%u %%g %%d %%c [%%F]");
+	for (int i = 0; i < 6 && !err; i++)
+		err = parse_number("core-handler", args[i], 0, UINT32_MAX, &numbers[i]);
+	// An older kernel leaves nothing of %F.
+	if (!err && given == 8 && args[7][0])
+		err = parse_number("core-handler", args[7], 0, INT_MAX, &pidfd);
+	if (err)
+		return err;
+	o->pid = (pid_t)numbers[0];
+	o->handler.uid = (uid_t)numbers[3];
+	o->handler.gid = (gid_t)numbers[4];
+	o->handler.dumpable = (int)numbers[5];
+	// Without a limit it is the largest number there is.
+	o->handler.limit = strtoull(args[6], NULL, 10);
+	o->handler.pidfd = (int)pidfd;
+	o->quiet = true;
 	return NULL;
 }
 
@@ -347,6 +392,8 @@ static struct error *parse_target(char **args, int n, struct options *o)
 			return bad("%s: '%s' is too much; name the folder with -o",
 				   command_names[o->command], args[0]);
 		return NULL;
+	case COMMAND_CORE_HANDLER:
+		return parse_handler(args, n, o);
 	case COMMAND_DIFF:
 		if (n != 2)
 			return bad("diff: name two dumps");
@@ -403,7 +450,8 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 	if (ret->command == COMMAND_AUTOPSY)
 		ret->lines = LINES_AUTOPSY;
 	// "+": what follows the program's name belongs to the program.
-	const char *letters = ret->command == COMMAND_RUN && !early ? "+:o:f:qv" : ":o:f:qv";
+	bool others = ret->command == COMMAND_RUN || ret->command == COMMAND_CORE_HANDLER;
+	const char *letters = others && !early ? "+:o:f:qv" : ":o:f:qv";
 	char **args = early ? argv : argv + 1;
 	int n = early ? argc : argc - 1, index = -1;
 	optind = 0;

@@ -8,7 +8,7 @@
 #include "target/snapshot.h"
 
 enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF,
-	       COMMAND_LIST, COMMAND_PRUNE, COMMAND_AUTOPSY };
+	       COMMAND_LIST, COMMAND_PRUNE, COMMAND_CORE_HANDLER, COMMAND_AUTOPSY };
 
 enum format { FORMAT_TEXT = 1, FORMAT_JSON = 2, FORMAT_HTML = 4, FORMAT_CORE = 8 };
 
@@ -27,6 +27,14 @@ struct options {
 	/* What the folder may hold, 0 for no bound. */
 	long keep_reports, keep_days;
 	uint64_t keep_bytes;
+	struct {
+		uid_t uid;
+		gid_t gid;
+		int dumpable, pidfd; /* pidfd -1: none */
+		uint64_t limit;	     /* RLIMIT_CORE */
+		bool ignore_limit;
+		char **then;	     /* the next handler, NULL-terminated; NULL: none */
+	} handler;		     /* core-handler */
 	strings logs;
 	int lines;
 	double sample;

@@ -163,8 +163,32 @@ static struct thread *thread_entry(struct snapshot *snapshot, pid_t tid, size_t 
 	return ret;
 }
 
+// The kernel's core has them; its notes are borrowed no longer than the capture.
+static struct error *take_core_threads(struct taking *t)
+{
+	const struct snapshot *core = t->capture->core;
+	struct arena *arena = &t->snapshot->arena;
+
+	for (size_t i = 0; i < core->threads.n; i++) {
+		struct thread *thread = LIST_ADD(arena, &t->snapshot->threads);
+
+		if (!thread)
+			return error_nomem();
+		*thread = core->threads.v[i];
+		thread->name = (char *)"";
+		struct bytes *sets[] = { &thread->fpregs, &thread->xstate };
+		for (size_t k = 0; k < ARRAY_SIZE(sets); k++)
+			if (sets[k]->len &&
+			    !(sets[k]->data = arena_memdup(arena, sets[k]->data, sets[k]->len)))
+				return error_nomem();
+	}
+	return NULL;
+}
+
 static struct error *take_registers(struct taking *t)
 {
+	if (t->capture->core)
+		return take_core_threads(t);
 	struct tracee **tracees = NULL;
 	size_t n = 0, from = 0;
 	struct error *err = stopped_tracees(t, &tracees, &n);
@@ -525,6 +549,9 @@ static struct error *take_held(struct taking *t)
 	} else if (c->reason == CAPTURE_FINALIZING) {
 		snapshot->death.tid = c->tracee->tid;
 		dying_first(snapshot);
+	} else if (c->reason == CAPTURE_CORE) {
+		snapshot->death.tid = c->core->death.tid;
+		snapshot->death.info = c->info;
 	} else if (c->reason == CAPTURE_SIGNAL && snapshot->threads.n) {
 		snapshot->death.tid = c->tracee->tid;
 		snapshot->death.info = c->info;

@@ -50,6 +50,7 @@ enum capture_reason {
 	CAPTURE_EXIT,	  /* the process is ending; its threads come to their exit stops */
 	CAPTURE_FINALIZING, /* `tracee` is about to take the Python interpreter down */
 	CAPTURE_ON_DEMAND, /* it lives on */
+	CAPTURE_CORE,	   /* the kernel holds it for its core, which has the registers */
 };
 
 struct capture {
@@ -57,6 +58,7 @@ struct capture {
 	struct tracee *tracee; /* SIGNAL, FINALIZING: at its stop; EXIT: the first to come; ON_DEMAND: NULL */
 	struct signal_info info;
 	const struct capture_options *options;
+	const struct snapshot *core; /* CORE: threads, death */
 };
 
 /*
