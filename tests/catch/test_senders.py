@@ -290,6 +290,41 @@ def test_sigkill_inside_of_a_pid_namespace_is_from_there(pcatch, victim):
     assert report.sender["relation"] == "parent"
 
 
+def watched_from_inside(pcatch, program):
+    """pcatch and its victim in a pid namespace of their own; the two, and the victim's pid out here."""
+    unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if subprocess.run(unshare + ["true"], capture_output=True).returncode:
+        pytest.skip("unshare --pid --mount-proc is not possible here")
+    script = '"$0" none & victim=$!; "$1" attach -o "$2" $victim & read go; /bin/kill -9 $victim; wait'
+    inside = pcatch.start(*unshare, "sh", "-c", script, program, pcatch.program, pcatch.out)
+    inside.line("stderr", r"watching \d+")
+    return inside, until(lambda: running_pid(program), "the victim inside of the namespace")
+
+
+@needs_listening
+def test_pcatch_in_a_pid_namespace_names_a_sender_in_it(pcatch, victim):
+    if not os.access("/bin/kill", os.X_OK):
+        pytest.skip("no /bin/kill here")
+    inside, _ = watched_from_inside(pcatch, str(victim("handled")))
+    inside.go()
+    inside.line("stderr", "report: ")
+    report = pcatch.report(inside)
+    assert report.cause == "killed-by-process"
+    assert (report.sender["kind"], report.sender["comm"]) == ("process", "kill")
+    assert report.sender["ancestors"][0]["pid"] == 1
+
+
+@needs_listening
+def test_pcatch_in_a_pid_namespace_says_when_the_sender_is_outside(pcatch, victim):
+    inside, pid = watched_from_inside(pcatch, str(victim("handled")))
+    os.kill(pid, signal.SIGKILL)
+    inside.line("stderr", "report: ")
+    report = pcatch.report(inside)
+    assert report.cause == "killed-from-outside"
+    assert (report.sender["kind"], report.sender["pid"]) == ("outside-namespace", None)
+    assert [gap for gap in report.json["gaps"] if "outside" in gap["why"] and gap.get("remedy")]
+
+
 def running_pid(program):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
