@@ -21,7 +21,7 @@ judge judge_bad_system_call, judge_stack_overflow, judge_native_crash, judge_ret
 	judge_cpu_limit, judge_timer;
 
 /* verdict-sent.c: signals that somebody sent */
-judge judge_aborted_by_supervisor, judge_cpu_limit_kill, judge_own_kill, judge_raised_again,
+judge judge_aborted_by_supervisor, judge_namespace_end, judge_cpu_limit_kill, judge_own_kill, judge_raised_again,
 	judge_hangup, judge_parent_death, judge_sent_from_outside, judge_sent, judge_unknown_kill,
 	judge_signal;
 

@@ -580,6 +580,31 @@ static void suspect(const struct findings *findings, struct opinion *opinion)
 		       "runtime, a memory daemon (earlyoom, systemd-oomd), an operator.");
 }
 
+// zap_pid_ns_processes(): the init of a pid namespace ends, and in its name the kernel kills the rest.
+bool judge_namespace_end(const struct findings *findings, struct opinion *opinion)
+{
+	const struct death *death = &findings->snapshot->death;
+	const struct process *process = &findings->snapshot->process;
+	struct sender init = death->sender;
+
+	if (!killed_by(findings, SIGKILL) || death->info.code != SI_KERNEL ||
+	    init.kind != SENDER_KERNEL || init.process.pid <= 0 || !init.gone ||
+	    init.process.pid == process->pid || process->ns_pids.n < 2)
+		return false;
+	init.kind = SENDER_PROCESS;
+	opinion_claim(opinion, CAUSE_KILLED_BY_SUPERVISOR, LIKELY,
+		      "Its container (pid namespace) ended: the init, %s, was gone, and the kernel "
+		      "killed (SIGKILL) what was left%s.",
+		      scene_sender(opinion, &init), scene_main_place(findings, opinion));
+	opinion_for(opinion, "tracepoint",
+		    "the kernel itself sent SIGKILL, in the name of %s, which was ending",
+		    scene_full_sender(opinion, &init));
+	scene_tell_python(findings, opinion, "at that moment it was at");
+	verdict_rule_out_for_kill(opinion);
+	opinion_advise(opinion, "Find out why the init of the container ended.");
+	return true;
+}
+
 bool judge_unknown_kill(const struct findings *findings, struct opinion *opinion)
 {
 	const struct frame *python = scene_python_frame(findings);
@@ -601,6 +626,8 @@ bool judge_unknown_kill(const struct findings *findings, struct opinion *opinion
 	if (death->listened && death->records_lost)
 		why = opinion_text(opinion, "the kernel lost %" PRIu64 " of its records of who sends "
 				   "signals", death->records_lost);
+	else if (death->info.signo == SIGKILL && death->info.code > 0)
+		why = "the kernel's records say that the kernel itself sent it, and not why";
 	else if (death->listened)
 		why = "the kernel's records of who sends signals were listened to, and none was of it";
 	opinion_gap(opinion, "who sent SIGKILL", why,

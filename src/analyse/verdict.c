@@ -27,6 +27,7 @@ static judge *const judges[] = {
 
 	judge_out_of_memory,
 	judge_cpu_limit_kill,
+	judge_namespace_end,
 	judge_own_kill,
 	judge_raised_again,
 	judge_bad_system_call,

@@ -19,6 +19,9 @@ static bool took_effect(const struct sent *sent)
 // Could the sender that was seen when the signal came be the one of this record?
 static bool may_be_same(const struct sender *seen, const struct sender *recorded)
 {
+	// SIGKILL is seen by nobody.
+	if (seen->kind == SENDER_UNKNOWN)
+		return true;
 	if (seen->kind == SENDER_KERNEL || recorded->kind == SENDER_KERNEL)
 		return false;
 	return !seen->process.pid || !recorded->process.pid ||

@@ -290,6 +290,23 @@ def test_sigkill_inside_of_a_pid_namespace_is_from_there(pcatch, victim):
     assert report.sender["relation"] == "parent"
 
 
+@needs_listening
+def test_end_of_a_pid_namespace_is_told_apart_from_a_kill(pcatch, victim):
+    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run(unshare + ["true"], capture_output=True).returncode:
+        pytest.skip("unshare --pid is not possible here")
+    program = str(victim("handled"))
+    inside = pcatch.start(*unshare, "sh", "-c", '"$0" none & read go; exit 0', program)
+    pid = until(lambda: running_pid(program), "the victim inside of the namespace")
+    watcher = pcatch.attach(pid)
+    inside.go()
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert (report.cause, report.sender["kind"]) == ("killed-by-supervisor", "kernel")
+    assert "pid namespace" in report.summary
+    assert report.verdict["confidence"] == "likely"
+
+
 def watched_from_inside(pcatch, program):
     """pcatch and its victim in a pid namespace of their own; the two, and the victim's pid out here."""
     unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
