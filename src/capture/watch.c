@@ -249,7 +249,8 @@ static struct error *look_when_due(struct watch *w)
 			d->look_step = d->look_step * 2 < LOOK_MAX ? d->look_step * 2 : LOOK_MAX;
 			d->next_look = now + d->look_step;
 		}
-		sampler_take(&d->sampler, p->proc_dir, now);
+		sampler_take(&d->sampler, p->proc_dir, &w->witness.tree,
+			     witness_path(&d->before), now);
 	}
 	kmsg_read(w->witness.kmsg, concerns_anybody, w);
 	return err;

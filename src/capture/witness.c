@@ -123,6 +123,11 @@ void witness_look(struct witness *w, const struct traced *process, struct witnes
 		*before = now;
 }
 
+const char *witness_path(const struct witness_before *before)
+{
+	return before->group ? before->group->path : NULL;
+}
+
 static struct error *tell_levels(const struct witness *w, const struct witness_before *before,
 				 struct snapshot *snapshot)
 {

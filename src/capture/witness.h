@@ -40,6 +40,9 @@ void witness_deinit(struct witness *witness);
 void witness_look(struct witness *witness, const struct traced *process,
 		  struct witness_before *before);
 
+/* The cgroup that it was in at the last look; NULL: unknown. */
+const char *witness_path(const struct witness_before *before);
+
 /*
  * After the end, and after it was let go: how things stand now, compared with BEFORE, and what the
  * kernel's log says, are put into SNAPSHOT. KILLED: it was SIGKILL. CONCERNS is for what is read

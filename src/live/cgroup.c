@@ -252,6 +252,40 @@ int cgroup_read_others(int fd, pid_t one, pid_t other)
 	}
 }
 
+int64_t cgroup_usage(const struct cgroup_tree *tree, const char *path)
+{
+	return read_number(tree, path, strlen(path),
+			   tree->unified ? "memory.current" : "memory.usage_in_bytes");
+}
+
+static double average(const char *text, const char *kind)
+{
+	const char *line = strstr(text, kind), *at = line ? strstr(line, "avg10=") : NULL;
+	char *end;
+
+	if (!at)
+		return -1;
+	double v = strtod(at + strlen("avg10="), &end);
+	return end == at + strlen("avg10=") || v < 0 || v > 100 ? -1 : v;
+}
+
+void cgroup_pressure(const struct cgroup_tree *tree, const char *path, double *some_ret,
+		     double *full_ret)
+{
+	char text[1024] = "";
+
+	if (tree->unified)
+		read_file(tree, path, strlen(path), "memory.pressure", text, sizeof(text));
+	if (!*text) {
+		_cleanup_(closep) int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (!procfs_peek(fd, "pressure/memory", text, sizeof(text)))
+			*text = '\0';
+	}
+	*some_ret = average(text, "some ");
+	*full_ret = average(text, "full ");
+}
+
 int64_t cgroup_machine_kills(int vmstat_fd)
 {
 	static char text[16384];

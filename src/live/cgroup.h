@@ -57,6 +57,13 @@ struct cgroup_events cgroup_read_events(int fd);
 /* Processes listed in FD besides ONE and OTHER; -1 unknown. */
 int cgroup_read_others(int fd, pid_t one, pid_t other);
 
+/* Its usage alone, -1 unknown. */
+int64_t cgroup_usage(const struct cgroup_tree *tree, const char *path);
+
+/* Memory pressure of the group, else the machine's: "some" and "full" of the last 10 s, < 0 unknown. */
+void cgroup_pressure(const struct cgroup_tree *tree, const char *path, double *some_ret,
+		     double *full_ret);
+
 /* How often the OOM killer has struck anywhere since boot; FD is /proc/vmstat. -1 unknown. */
 int64_t cgroup_machine_kills(int vmstat_fd);
 

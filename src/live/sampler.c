@@ -18,6 +18,7 @@
 void sampler_init(struct sampler *sampler, double seconds)
 {
 	sampler->n = 0;
+	sampler->step = 1;
 	sampler->next = 0;
 	sampler->last_at = 0;
 	sampler->interval = (int64_t)(seconds * 1e9);
@@ -43,37 +44,110 @@ static int count_fds(int proc_dir)
 	return n;
 }
 
-static void thin(struct sampler *s)
+static void join(struct sample *to, const struct sample *newer)
 {
-	size_t n = 0;
+	struct sample joined = *newer;
 
-	for (size_t i = 0; i < s->n; i += 2)
-		s->v[n++] = s->v[i];
-	s->n = n;
-	s->interval *= 2;
+	joined.merged = to->merged + newer->merged;
+	if (to->rss_min >= 0 && (joined.rss_min < 0 || to->rss_min < joined.rss_min))
+		joined.rss_min = to->rss_min;
+	if (to->rss_max > joined.rss_max)
+		joined.rss_max = to->rss_max;
+	if (to->cpu_percent >= 0 && newer->cpu_percent >= 0)
+		joined.cpu_percent = (to->cpu_percent * to->merged +
+				      newer->cpu_percent * newer->merged) /
+				     joined.merged;
+	*to = joined;
 }
 
-void sampler_take(struct sampler *s, int proc_dir, int64_t now)
+// Join what is older than the newest ones until there is room for a good while.
+static void thin(struct sampler *s)
 {
-	char text[1024];
-	struct sample sample = { .rss = -1, .cgroup_memory = -1, .threads = -1, .cpu_percent = -1 };
-	long long resident;
-	unsigned long long user, kernel;
+	size_t old = s->n - SAMPLES_RECENT, n;
+
+	for (;; s->step *= 2) {
+		n = 1;
+		for (size_t i = 1; i < old; i++)
+			if (n > 1 && s->v[n - 1].merged + s->v[i].merged <= s->step)
+				join(&s->v[n - 1], &s->v[i]);
+			else
+				s->v[n++] = s->v[i];
+		memmove(s->v + n, s->v + old, (s->n - old) * sizeof(*s->v));
+		s->n -= old - n;
+		old = n;
+		if (s->n <= SAMPLES_MAX / 4 * 3)
+			return;
+	}
+}
+
+void sampler_add(struct sampler *s, const struct sample *sample)
+{
+	if (s->n == SAMPLES_MAX)
+		thin(s);
+	s->v[s->n] = *sample;
+	s->v[s->n].merged = 1;
+	s->v[s->n].rss_min = s->v[s->n].rss_max = sample->rss;
+	s->n++;
+}
+
+// "VmRSS:    1234 kB" of a status text.
+static int64_t kilobytes(const char *status, const char *key)
+{
+	const char *at = strstr(status, key);
+	long long v;
+
+	return at && sscanf(at + strlen(key), "%lld", &v) == 1 && v >= 0 && v < INT64_MAX / 1024
+		       ? v * 1024
+		       : -1;
+}
+
+static const struct sample unknown = { .rss = -1,
+				       .cgroup_memory = -1,
+				       .swap = -1,
+				       .minor_faults = -1,
+				       .major_faults = -1,
+				       .threads = -1,
+				       .fds = -1,
+				       .cpu_percent = -1,
+				       .pressure_some = -1,
+				       .pressure_full = -1 };
+
+static void from_status(struct sample *sample, const char *status)
+{
+	sample->rss = kilobytes(status, "\nVmRSS:");
+	sample->swap = kilobytes(status, "\nVmSwap:");
+}
+
+// CPU time in nanoseconds, -1 unknown.
+static int64_t from_stat(struct sample *sample, const char *stat)
+{
+	unsigned long long minor, major, user, kernel;
+	const char *rest = strrchr(stat, ')');
+
+	// proc(5): after the name come state and numbers; minflt and majflt are fields 10 and 12, utime
+	// and stime 14 and 15, num_threads is 20.
+	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %llu %*u %llu %*u %llu %llu %*d "
+				  "%*d %*d %*d %d",
+			    &minor, &major, &user, &kernel, &sample->threads) != 5)
+		return -1;
+	sample->minor_faults = (int64_t)minor;
+	sample->major_faults = (int64_t)major;
+	return (int64_t)(user + kernel) * (INT64_C(1000000000) / sysconf(_SC_CLK_TCK));
+}
+
+void sampler_take(struct sampler *s, int proc_dir, const struct cgroup_tree *tree, const char *path,
+		  int64_t now)
+{
+	char text[4096];
+	struct sample sample = unknown;
 
 	if (!s->interval || now < s->next)
 		return;
 	sample.at = realtime_now();
-	if (procfs_peek(proc_dir, "statm", text, sizeof(text)) &&
-	    sscanf(text, "%*d %lld", &resident) == 1)
-		sample.rss = resident * sysconf(_SC_PAGESIZE);
-	// proc(5): after the name come state and numbers; utime and stime are fields 14 and 15,
-	// num_threads is 20.
-	char *rest = procfs_peek(proc_dir, "stat", text, sizeof(text)) ? strrchr(text, ')') : NULL;
-	if (rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d "
-				 "%*d %*d %d",
-			   &user, &kernel, &sample.threads) == 3) {
-		int64_t cpu = (int64_t)(user + kernel) * (INT64_C(1000000000) / sysconf(_SC_CLK_TCK));
-
+	if (procfs_peek(proc_dir, "status", text, sizeof(text)))
+		from_status(&sample, text);
+	int64_t cpu = procfs_peek(proc_dir, "stat", text, sizeof(text)) ? from_stat(&sample, text) : -1;
+	if (cpu >= 0) {
 		if (s->last_at && now > s->last_at)
 			sample.cpu_percent =
 				100.0 * (double)(cpu - s->last_cpu) / (double)(now - s->last_at);
@@ -81,21 +155,40 @@ void sampler_take(struct sampler *s, int proc_dir, int64_t now)
 		s->last_at = now;
 	}
 	sample.fds = count_fds(proc_dir);
-	if (s->n == SAMPLES_MAX)
-		thin(s);
-	s->v[s->n++] = sample;
+	if (path) {
+		sample.cgroup_memory = cgroup_usage(tree, path);
+		cgroup_pressure(tree, path, &sample.pressure_some, &sample.pressure_full);
+	}
+	sampler_add(s, &sample);
 	s->next = now + s->interval;
 }
 
 struct error *sampler_copy(const struct sampler *s, struct snapshot *snapshot)
 {
+	const struct process *process = &snapshot->process;
+	struct sample last = unknown, *to;
+
 	snapshot->timeline.interval = (double)s->interval / 1e9;
 	for (size_t i = 0; i < s->n; i++) {
-		struct sample *to = LIST_ADD(&snapshot->arena, &snapshot->timeline.samples);
-
+		to = LIST_ADD(&snapshot->arena, &snapshot->timeline.samples);
 		if (!to)
 			return error_nomem();
 		*to = s->v[i];
 	}
+	if (!s->n || snapshot->time.death <= s->v[s->n - 1].at)
+		return NULL;
+	last.at = snapshot->time.death;
+	from_status(&last, (char *)process->status.data);
+	from_stat(&last, (char *)process->stat.data);
+	if (last.rss < 0)
+		return NULL;
+	if (process->have_fds)
+		last.fds = (int)process->fds.n;
+	last.merged = 1;
+	last.rss_min = last.rss_max = last.rss;
+	to = LIST_ADD(&snapshot->arena, &snapshot->timeline.samples);
+	if (!to)
+		return error_nomem();
+	*to = last;
 	return NULL;
 }

@@ -793,6 +793,21 @@ static json_t *timeline_object(struct json *j, const struct snapshot *snapshot)
 			put(j, object, "cpu_percent", json_real(sample->cpu_percent));
 		if (sample->cgroup_memory >= 0)
 			put(j, object, "cgroup_memory_bytes", json_integer(sample->cgroup_memory));
+		if (sample->swap >= 0)
+			put(j, object, "swap_bytes", json_integer(sample->swap));
+		if (sample->minor_faults >= 0)
+			put(j, object, "minor_faults", json_integer(sample->minor_faults));
+		if (sample->major_faults >= 0)
+			put(j, object, "major_faults", json_integer(sample->major_faults));
+		if (sample->pressure_some >= 0 && sample->pressure_some <= 100)
+			put(j, object, "pressure_some_percent", json_real(sample->pressure_some));
+		if (sample->pressure_full >= 0 && sample->pressure_full <= 100)
+			put(j, object, "pressure_full_percent", json_real(sample->pressure_full));
+		if (sample->merged > 1) {
+			put(j, object, "merged", json_integer(sample->merged));
+			put(j, object, "rss_min_bytes", number(sample->rss_min));
+			put(j, object, "rss_max_bytes", number(sample->rss_max));
+		}
 		append(j, samples, object);
 	}
 	put(j, ret, "samples", samples);

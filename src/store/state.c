@@ -312,9 +312,17 @@ static const struct field sample_record_fields[] = {
 	F(struct sample, at),
 	F(struct sample, rss),
 	F(struct sample, cgroup_memory),
+	F(struct sample, swap),
+	F(struct sample, minor_faults),
+	F(struct sample, major_faults),
 	F(struct sample, threads),
 	F(struct sample, fds),
 	F(struct sample, cpu_percent),
+	F(struct sample, pressure_some),
+	F(struct sample, pressure_full),
+	F(struct sample, merged),
+	F(struct sample, rss_min),
+	F(struct sample, rss_max),
 	{},
 };
 RECORD_TYPE(sample_record, struct sample);

@@ -271,11 +271,17 @@ struct host {
 	bool in_container; /* our own pid namespace is not the initial one, as far as can be told */
 };
 
+/* What a process used at a moment. -1 is unknown, of doubles whatever is < 0. */
 struct sample {
 	int64_t at;
-	int64_t rss, cgroup_memory; /* bytes, -1 unknown */
-	int threads, fds;	    /* -1 unknown */
-	double cpu_percent;	    /* of one CPU since the sample before; < 0 unknown */
+	int64_t rss, cgroup_memory, swap; /* bytes */
+	int64_t minor_faults, major_faults; /* since its start */
+	int threads, fds;
+	double cpu_percent;		     /* of one CPU since the sample before */
+	double pressure_some, pressure_full; /* of memory, in percent of the last 10 s */
+	/* Samples that this one, the newest of them, stands for, and the extremes of their rss. */
+	unsigned merged;
+	int64_t rss_min, rss_max;
 };
 
 /* What somebody had written down of a process that is gone. */

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "live/cgroup.h"
 #include "live/kmsg.h"
+#include "live/sampler.h"
 
 // A folder with files, made anew for each test.
 static char folder[64];
@@ -245,6 +246,42 @@ static void test_log_that_is_not_there_is_a_gap_with_its_remedy(void **state)
 	kmsg_destroy(kmsg);
 }
 
+// A day of samples at every five seconds, memory growing, with one peak and one dip long ago.
+static void test_day_of_samples_is_bounded_and_keeps_first_newest_and_extremes(void **state)
+{
+	static struct sampler sampler;
+	const int64_t second = 1000000000, start = 1000 * second;
+	const int n = 24 * 3600 / 5;
+	int64_t lowest = INT64_MAX, highest = 0, samples = 0;
+
+	(void)state;
+	sampler_init(&sampler, 5);
+	for (int i = 0; i < n; i++) {
+		struct sample sample = { .at = start + i * 5 * second, .rss = 100000 + i };
+
+		sample.rss = i == 3000 ? 10 : i == 3001 ? 1 << 30 : sample.rss;
+		sampler_add(&sampler, &sample);
+		assert_in_range(sampler.n, 1, SAMPLES_MAX);
+	}
+	assert_int_equal(sampler.v[0].at, start);
+	assert_int_equal(sampler.v[0].rss, 100000);
+	for (size_t i = 0; i < sampler.n; i++) {
+		const struct sample *sample = &sampler.v[i];
+
+		lowest = sample->rss_min < lowest ? sample->rss_min : lowest;
+		highest = sample->rss_max > highest ? sample->rss_max : highest;
+		samples += sample->merged;
+		assert_true(!i || sample->at > sampler.v[i - 1].at);
+		// No hole of more than a quarter of an hour anywhere.
+		assert_true(!i || sample->at - sampler.v[i - 1].at <= 900 * second);
+	}
+	assert_int_equal(samples, n);
+	assert_int_equal(lowest, 10);
+	assert_int_equal(highest, 1 << 30);
+	for (size_t i = sampler.n - SAMPLES_RECENT; i < sampler.n; i++)
+		assert_int_equal(sampler.v[i].merged, 1);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
@@ -254,6 +291,8 @@ int main(void)
 		cmocka_unit_test(test_lines_of_the_process_are_kept_and_those_of_others_are_not),
 		cmocka_unit_test(test_reports_of_the_oom_killer_are_whole_and_of_the_same_group),
 		cmocka_unit_test(test_what_was_overwritten_is_a_gap_and_memory_is_bounded),
+		cmocka_unit_test(
+			test_day_of_samples_is_bounded_and_keeps_first_newest_and_extremes),
 		IN_FOLDER(test_log_that_is_not_there_is_a_gap_with_its_remedy),
 	};
 
