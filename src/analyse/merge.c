@@ -334,6 +334,18 @@ struct error *merge_interpreters(struct arena *arena, const struct stack *one,
 	return NULL;
 }
 
+// The eval loop has made its frame the thread's before it has come this far.
+#define MAX_PROLOGUE 512
+
+// Does the innermost loop only just begin? It is the one that is running, near its start. Only
+// there can a loop be without a frame: any other is calling something on behalf of its own.
+static bool is_entering(const struct stack *native, const struct activation *a)
+{
+	const struct frame *loop = &native->frames.v[a->end - 1];
+
+	return a->start == 0 && loop->symbol_offset >= 0 && loop->symbol_offset < MAX_PROLOGUE;
+}
+
 struct error *merge_stacks(struct arena *arena, const struct stack *native,
 			   const struct stack *python, struct stack *ret, enum merge *how_ret,
 			   char **why_ret)
@@ -367,6 +379,13 @@ struct error *merge_stacks(struct arena *arena, const struct stack *native,
 		match = true;
 	if (!match && python_short && loops.n > entries)
 		match = true;
+	if (!match && loops.n == entries + 1 && !open && !native->gap && !python->gap &&
+	    is_entering(native, &loops.v[0])) {
+		// Where the C stack runs out on entry, up to 3.9.
+		loops.v++;
+		loops.n--;
+		match = true;
+	}
 	if (match) {
 		*how_ret = MERGE_DONE;
 		return merge_matched(arena, native, python, &loops, ret);

@@ -173,6 +173,41 @@ static void test_guessed_frames_do_not_excuse_a_mismatch(void **state)
 	arena_deinit(&arena);
 }
 
+static void test_a_loop_that_only_just_begins_has_no_frame_yet(void **state)
+{
+	static const struct {
+		const char *native;
+		int64_t offset; // of the innermost frame
+		const char *gap, *merged;
+	} stacks[] = {
+		{ "E call_function E x:f E main", 20, NULL,
+		  "E call_function py:a f py:b main" },
+		// It has come farther, is not the one that runs, or there may be more loops.
+		{ "E call_function E x:f E main", 900, NULL, NULL },
+		{ "E call_function E x:f E main", -1, NULL, NULL },
+		{ "g E call_function E x:f E main", 20, NULL, NULL },
+		{ "E E E E main", 20, NULL, NULL },
+		{ "E call_function E x:f E", 20, "cut", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
+		struct arena arena = {};
+		struct stack native = parse(&arena, stacks[i].native, FRAME_NATIVE), merged;
+		struct stack py = parse(&arena, "a^ b^", FRAME_PYTHON);
+		char *why;
+		enum merge how;
+
+		native.frames.v[0].symbol_offset = stacks[i].offset;
+		native.gap = (char *)stacks[i].gap;
+		assert_null(merge_stacks(&arena, &native, &py, &merged, &how, &why));
+		assert_int_equal(how, stacks[i].merged ? MERGE_DONE : MERGE_APART);
+		if (stacks[i].merged)
+			assert_string_equal(print(&arena, &merged), stacks[i].merged);
+		arena_deinit(&arena);
+	}
+}
+
 static void test_frames_of_two_interpreters_stand_as_they_called(void **state)
 {
 	(void)state;
@@ -218,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_python_frames_stand_where_their_loop_stands),
 		cmocka_unit_test(test_guessed_frames_do_not_excuse_a_mismatch),
+		cmocka_unit_test(test_a_loop_that_only_just_begins_has_no_frame_yet),
 		cmocka_unit_test(test_frames_of_two_interpreters_stand_as_they_called),
 		cmocka_unit_test(test_eval_loop_is_known_by_name),
 	};
