@@ -243,6 +243,8 @@ struct error *deliver_again(const struct options *options)
 	_cleanup_(buf_deinit) struct buf out = {};
 	struct error *err = reading_init(&reading, options->file);
 
+	if (!err && options->formats == FORMAT_CORE && reading.dump.data)
+		return error_new(ERROR_INPUT, "%s is a core file already", options->file);
 	if (!err && options->formats == FORMAT_CORE)
 		return write_core(options, &reading.dump.snapshot);
 	if (!err)

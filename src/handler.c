@@ -138,13 +138,15 @@ static struct error *become_user(const struct options *o, const struct store *ro
 		return error_errno(errno, "cannot use the folder %s/%s", root->path, name);
 	if ((st.st_uid == 0 && fchown(dir, o->handler.uid, o->handler.gid) < 0) ||
 	    (st.st_uid && st.st_uid != o->handler.uid))
-		return error_new(ERROR_DENIED, "the folder %s/%s is not that user's", root->path, name);
+		return error_new(ERROR_DENIED, "the folder %s/%s is not that user's", root->path,
+				 name);
 	// So that the user gets there; nobody may list it.
 	if (fchmod(root->dir, 0711) < 0)
 		return error_errno(errno, "cannot open the folder %s to users", root->path);
-	if (setgroups(0, NULL) < 0 || setresgid(o->handler.gid, o->handler.gid, o->handler.gid) < 0 ||
-	    setresuid(o->handler.uid, o->handler.uid, o->handler.uid) < 0)
-		return error_errno(errno, "cannot become user %u", o->handler.uid);
+	uid_t uid = o->handler.uid;
+	gid_t gid = o->handler.gid;
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return error_errno(errno, "cannot become user %u", uid);
 	return asprintf(path, "%s/%s", root->path, name) < 0 ? error_nomem() : NULL;
 }
 

@@ -32,7 +32,8 @@ static struct error *take(struct look *look, struct traced *process, const struc
 	const struct snapshot *core = capture->core;
 	struct error *err = look_take(look, process, capture->options->redact, NULL);
 
-	if (!err && (!look->taken || !same_image(&look->snapshot, core) || has_ended(process->pidfd)))
+	bool same = !err && look->taken && same_image(&look->snapshot, core);
+	if (!err && (!same || has_ended(process->pidfd)))
 		err = error_new(ERROR_GONE, "process %d is not the one that the core is of",
 				(int)process->pid);
 	if (!err)

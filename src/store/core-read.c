@@ -145,8 +145,8 @@ static struct error *read_header(struct reader *r)
 	if (!r->n_phdrs || r->n_phdrs > MAX_SEGMENTS ||
 	    le16toh(eh.e_phentsize) != sizeof(Elf64_Phdr) || r->phoff > r->len ||
 	    (r->len - r->phoff) / sizeof(Elf64_Phdr) < r->n_phdrs)
-		return error_new(ERROR_INPUT, "its %llu program headers at 0x%llx are not in the file "
-				 "of 0x%llx bytes", (unsigned long long)r->n_phdrs,
+		return error_new(ERROR_INPUT, "its %llu program headers at 0x%llx are not in the "
+				 "file of 0x%llx bytes", (unsigned long long)r->n_phdrs,
 				 (unsigned long long)r->phoff, (unsigned long long)r->len);
 	return NULL;
 }
@@ -473,7 +473,8 @@ static struct error *add_files(struct reader *r, const struct file_entry *files,
 
 		if (file->end <= done)
 			continue;
-		while (first > files && file - first < MAX_PARTS && first->offset && first[-1].name_len == file->name_len &&
+		while (first > files && file - first < MAX_PARTS && first->offset &&
+		       first[-1].name_len == file->name_len &&
 		       !memcmp(first[-1].name, file->name, file->name_len))
 			first--;
 		err = add_mapping(r, file->start < done ? done : file->start, file->end,
@@ -532,7 +533,8 @@ static struct error *make_mappings(struct reader *r)
 			if (inside && file->end < end)
 				end = file->end;
 			if (!err)
-				err = add_mapping(r, at, end, areas.v[i].flags, inside ? file : NULL);
+				err = add_mapping(r, at, end, areas.v[i].flags,
+						  inside ? file : NULL);
 			done = at = end;
 		}
 	}
@@ -598,8 +600,8 @@ static struct error *read_memory(struct reader *r)
 	if (!r->missing)
 		return NULL;
 	return gaps_add(&r->s->arena, &r->s->gaps, "memory",
-			"raise the limit that cut it: ulimit -c, or systemd-coredump's ProcessSizeMax "
-			"and ExternalSizeMax",
+			"raise the limit that cut it: ulimit -c, or systemd-coredump's "
+			"ProcessSizeMax and ExternalSizeMax",
 			"the core file is cut short: of 0x%llx bytes of memory, 0x%llx are missing",
 			(unsigned long long)r->total, (unsigned long long)r->missing);
 }
@@ -623,8 +625,8 @@ static const struct mem_range *region_at(const struct snapshot *s, taddr at)
 	return NULL;
 }
 
-// The strings of the vector that ends with the null at AT. AT moves to what stands below it: the null
-// of the next vector, or the COUNTED number of words.
+// The strings of the vector that ends with the null at AT. AT moves to what stands below it: the
+// null of the next vector, or the COUNTED number of words.
 static struct error *read_vector(struct reader *r, const struct mem *mem, taddr *at, bool counted,
 				 strings *ret)
 {
@@ -780,7 +782,7 @@ static struct error *finish_foreign(struct reader *r)
 	judge_death(r);
 	find_stacks(s);
 	err = read_arguments(r);
-	if (!err)
+	if (!err && s->process.cmdline.n)
 		err = redact_arguments(&s->arena, s->process.cmdline.v, s->process.cmdline.n);
 	for (size_t i = 0; !err && i < s->modules.n && !s->process.exe; i++)
 		if (!s->modules.v[i].in_memory)
@@ -796,8 +798,8 @@ static struct error *finish_foreign(struct reader *r)
 		return err;
 	return gaps_add(&s->arena, &s->gaps, "what only pcatch records",
 			"let pcatch watch the process before it happens",
-			"a core file does not hold descriptors, logs, limits, names of threads, times, "
-			"or who sent a signal");
+			"a core file does not hold descriptors, logs, limits, names of threads, "
+			"times, or who sent a signal");
 }
 
 static struct error *finish_own(struct reader *r)

@@ -140,6 +140,8 @@ def test_core_is_made_of_a_dump_later(pcatch, victim, tmp_path):
     called = pcatch.call("show", "-f", "core", "-o", tmp_path / "later", report.dump)
     assert called.status == 1 and str(made) in called.stderr, called
     assert [file.name for file in made.parent.iterdir()] == [made.name]
+    called = pcatch.call("show", "-f", "core", "-o", tmp_path / "again", core)
+    assert called.status == 1 and "is a core file already" in called.stderr, called
 
 
 def kernel_core(folder, *command):
