@@ -15,6 +15,7 @@
 #include "capture/watch.h"
 #include "cleanup.h"
 #include "deliver.h"
+#include "doctor.h"
 #include "handler.h"
 #include "options.h"
 #include "reports.h"
@@ -241,6 +242,17 @@ static int watch_with(const struct options *o)
 	return ended_by >= 0 ? end_like(ended_by) : status;
 }
 
+static int look_around(const struct options *o)
+{
+	bool works = false;
+	struct error *err = doctor(o, &works);
+
+	if (!err)
+		return works ? EXIT_SUCCESS : EXIT_FAILURE;
+	complain(err);
+	return EXIT_FAILURE;
+}
+
 static int examine(const struct options *o)
 {
 	_cleanup_(store_close) struct store store = { .dir = -1 };
@@ -288,6 +300,8 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	if (o.command == COMMAND_AUTOPSY)
 		return examine(&o);
+	if (o.command == COMMAND_DOCTOR)
+		return look_around(&o);
 	if (o.command == COMMAND_RUN || o.command == COMMAND_ATTACH || o.command == COMMAND_SNAPSHOT)
 		return watch_with(&o);
 	if (o.command == COMMAND_CORE_HANDLER)

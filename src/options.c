@@ -33,6 +33,7 @@ static const char *const command_names[] = {
 	[COMMAND_PRUNE] = "prune",
 	[COMMAND_CORE_HANDLER] = "core-handler",
 	[COMMAND_AUTOPSY] = "autopsy",
+	[COMMAND_DOCTOR] = "doctor",
 };
 
 static const char help[] =
@@ -48,6 +49,7 @@ static const char help[] =
 	"       pcatch autopsy [--pidfile FILE] [--log FILE]... [--pid N] [--since TIME]\n"
 	"       pcatch core-handler [OPTION]... %P %I %s %u %g %d %c [%F]\n"
 	"                           [--then PROGRAM [ARG]...]\n"
+	"       pcatch doctor [-o DIR] [-f FORMAT] [PID]\n"
 	"\n"
 	"Watch a process until it ends, and say why it did.\n"
 	"\n"
@@ -59,6 +61,7 @@ static const char help[] =
 	"  list      the reports of a folder, grouped by what they died of\n"
 	"  prune     remove old reports, of the most frequent kind first\n"
 	"  autopsy   what can still be known when nobody was attached\n"
+	"  doctor    what pcatch can do here, and what to do about the rest\n"
 	"\n"
 	"  -o, --output DIR    folder for reports [$PCATCH_DIR, else for root\n"
 	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
@@ -89,7 +92,8 @@ static const char help[] =
 	"Exit status: run ends as its program does, 127 or 126 when it cannot be\n"
 	"started; attach is 0 when the end was caught and the report written, 1 when\n"
 	"not; autopsy is 0 when an end was reported, 1 when not or when it is alive;\n"
-	"2 for a wrong command line. The manual is pcatch(1).\n";
+	"doctor is 0 when a death could be caught; 2 for a wrong command line. The\n"
+	"manual is pcatch(1).\n";
 
 enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_HELP, OPT_VERSION };
@@ -98,8 +102,9 @@ enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMP
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
        SHOW = 1 << COMMAND_SHOW, DIFF = 1 << COMMAND_DIFF, LIVE = RUN | ATTACH | SNAPSHOT,
        LIST_REPORTS = 1 << COMMAND_LIST, PRUNE = 1 << COMMAND_PRUNE, AUTOPSY = 1 << COMMAND_AUTOPSY,
+       DOCTOR = 1 << COMMAND_DOCTOR,
        CORE_HANDLER = 1 << COMMAND_CORE_HANDLER, WRITING = LIVE | CORE_HANDLER,
-       ALL = LIVE | SHOW | DIFF | LIST_REPORTS | PRUNE | AUTOPSY | CORE_HANDLER };
+       ALL = LIVE | SHOW | DIFF | LIST_REPORTS | PRUNE | AUTOPSY | CORE_HANDLER | DOCTOR };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -193,7 +198,7 @@ static struct error *parse_formats(char *list, struct options *o)
 	}
 	if (!((WRITING | AUTOPSY) & (1u << o->command)) && (o->formats & (o->formats - 1)))
 		return bad("--format: %s writes one format, not several", command_names[o->command]);
-	if ((o->command == COMMAND_DIFF || o->command == COMMAND_LIST) &&
+	if ((o->command == COMMAND_DIFF || o->command == COMMAND_LIST || o->command == COMMAND_DOCTOR) &&
 	    o->formats & ~(unsigned)(FORMAT_TEXT | FORMAT_JSON))
 		return bad("--format: %s writes text or json", command_names[o->command]);
 	if (o->command == COMMAND_AUTOPSY && o->formats & FORMAT_CORE)
@@ -407,6 +412,13 @@ static struct error *parse_target(char **args, int n, struct options *o)
 		if (!o->pidfile && !o->pid && !o->logs.n)
 			return bad("autopsy: name what is left: --pidfile FILE, --log FILE or --pid N");
 		return NULL;
+	case COMMAND_DOCTOR: {
+		if (n > 1)
+			return bad("doctor: name one process id, or none");
+		struct error *err = n ? parse_number("doctor", args[0], 1, INT_MAX, &pid) : NULL;
+		o->pid = (pid_t)pid;
+		return err;
+	}
 	default:
 		break;
 	}
@@ -429,7 +441,7 @@ static struct error *parse_command(const char *name, enum command *ret)
 			*ret = (enum command)i;
 			return NULL;
 		}
-	return bad("'%s' is no command: run, attach, snapshot, show, diff, list, prune or autopsy", name);
+	return bad("'%s' is no command: run, attach, snapshot, show, diff, list, prune, autopsy or doctor", name);
 }
 
 struct error *options_parse(int argc, char **argv, struct options *ret,
@@ -442,7 +454,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 				 .keep_bytes = KEEP_BYTES };
 	*outcome = OPTIONS_GO;
 	if (argc < 2)
-		return bad("which command? run, attach, snapshot, show, diff, list, prune or autopsy");
+		return bad("which command? run, attach, snapshot, show, diff, list, prune, autopsy or doctor");
 	bool early = argv[1][0] == '-';
 	struct error *err = early ? NULL : parse_command(argv[1], &ret->command);
 	if (err)
@@ -482,7 +494,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 			return err;
 	}
 	if (early)
-		return bad("which command? run, attach, snapshot, show, diff, list, prune or autopsy");
+		return bad("which command? run, attach, snapshot, show, diff, list, prune, autopsy or doctor");
 	return parse_target(args + optind, n - optind, ret);
 }
 
