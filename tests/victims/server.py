@@ -67,7 +67,7 @@ for _ in range(2):
 with open(os.path.join(folder, "server.pid"), "w") as file:
     file.write("%d\n" % os.getpid())
 signal.signal(signal.SIGTERM, on_term)
-threading.Thread(target=heartbeat, args=(0.3,), daemon=True).start()
+threading.Thread(target=heartbeat, args=(1,), daemon=True).start()
 print(
     json.dumps({"pid": os.getpid(), "workers": workers, "port": listener.getsockname()[1]}),
     flush=True,
