@@ -58,32 +58,30 @@ static struct error *unpack(struct dump *dump, const char *path)
 		   : map_descriptor(fd, size, path, &dump->data, &dump->len);
 }
 
-struct error *dump_open(const char *path, struct dump *dump)
+struct error *dump_map(const char *path, struct dump *dump)
 {
-	*dump = (struct dump){};
+	*dump = (struct dump){ .path = path };
 	struct error *err = map_file(path, &dump->data, &dump->len);
 
-	if (!err && packed_is(dump->data, dump->len))
-		err = unpack(dump, path);
-	if (err)
-		return err;
-	if (core_is(dump->data, dump->len)) {
-		err = core_read(dump->data, dump->len, &dump->snapshot);
-	} else {
-		err = minidump_read(dump->data, dump->len, &dump->snapshot);
-		munmap(dump->data, dump->len);
-		dump->data = NULL;
-	}
+	return !err && packed_is(dump->data, dump->len) ? unpack(dump, path) : err;
+}
+
+struct error *dump_read(struct dump *dump)
+{
+	struct error *err = core_is(dump->data, dump->len)
+				    ? core_read(dump->data, dump->len, &dump->snapshot)
+				    : minidump_read(dump->data, dump->len, &dump->snapshot);
+
 	// Ours say by which version they were made, and lack nothing that could be had.
 	if (!err && !*dump->snapshot.generator)
 		err = snapshot_complete(&dump->snapshot);
-	return error_prefix(err, "cannot read %s", path);
+	return error_prefix(err, "cannot read %s", dump->path ? dump->path : "the dump");
 }
 
 void dump_close(struct dump *dump)
 {
 	snapshot_deinit(&dump->snapshot);
-	if (dump->data)
+	if (dump->data && dump->path)
 		munmap(dump->data, dump->len);
 	*dump = (struct dump){};
 }

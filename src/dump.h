@@ -11,12 +11,19 @@
  */
 struct dump {
 	struct snapshot snapshot; /* of a core: its memory points into the file */
-	void *data;		  /* the file, mapped; NULL when nothing points into it */
+	const char *path;	  /* for errors; NULL: it is in our memory alone */
+	void *data;		  /* the file, mapped, or borrowed where it has no path */
 	size_t len;
 };
 
-/* On an error DUMP may be closed all the same. */
-struct error *dump_open(const char *path, struct dump *dump) __attribute__((warn_unused_result));
+/*
+ * The file at PATH, mapped and unpacked: nothing of it is looked at yet, since whoever looks may
+ * want to be in a sandbox. PATH is borrowed. On an error DUMP may be closed all the same.
+ */
+struct error *dump_map(const char *path, struct dump *dump) __attribute__((warn_unused_result));
+
+/* The snapshot in it. */
+struct error *dump_read(struct dump *dump) __attribute__((warn_unused_result));
 void dump_close(struct dump *dump); /* safe on zero */
 
 /* A core file of what SNAPSHOT holds, and of the modules' first pages out of their files. */

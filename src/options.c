@@ -174,6 +174,8 @@ static unsigned commands_of(int option)
 		return PRUNE;
 	case 'f':
 		return ALL & ~(unsigned)PRUNE;
+	case 'o':
+		return ALL & ~(unsigned)DIFF;
 	default:
 		return ALL;
 	}

@@ -744,3 +744,32 @@ struct error *analyse(const struct snapshot *snapshot, struct findings *ret)
 	*ret = TAKE(findings);
 	return NULL;
 }
+
+struct error *analyse_plain(const struct snapshot *snapshot, const char *why, struct findings *ret)
+{
+	_cleanup_(findings_deinit) struct findings findings = { .snapshot = snapshot };
+	struct analysis a = { .findings = &findings, .snapshot = snapshot };
+	size_t n = snapshot->modules.n;
+	struct error *err = copy_gaps(&a, &snapshot->gaps);
+
+	if (!err)
+		err = make_threads(&a);
+	if (!err)
+		err = gaps_add(&findings.arena, &findings.gaps,
+			       "stacks, symbols and whatever else is computed from memory",
+			       "the dump has it all: try pcatch show, with a newer pcatch or on "
+			       "another machine", "the analysis was stopped: %s", why);
+	if (err)
+		return err;
+	findings.module_symbols = arena_alloc(&findings.arena,
+					      (n ? n : 1) * sizeof(*findings.module_symbols));
+	if (!findings.module_symbols)
+		return error_nomem();
+	for (size_t i = 0; i < n; i++)
+		findings.module_symbols[i] = SYMBOLS_UNKNOWN;
+	err = verdict_judge(&findings);
+	if (err)
+		return err;
+	*ret = TAKE(findings);
+	return NULL;
+}

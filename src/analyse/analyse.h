@@ -11,4 +11,11 @@
 struct error *analyse(const struct snapshot *snapshot, struct findings *ret)
 	__attribute__((warn_unused_result));
 
+/*
+ * What can be said without following anything through memory or opening a file: for when the
+ * analysis itself was stopped, because of WHY. Stacks are empty, and that is a gap.
+ */
+struct error *analyse_plain(const struct snapshot *snapshot, const char *why,
+			    struct findings *ret) __attribute__((warn_unused_result));
+
 #endif

@@ -15,9 +15,9 @@ struct render_files {
 struct error *render_text(const struct findings *findings, bool colour, struct buf *ret)
 	__attribute__((warn_unused_result));
 
-/* At most 25 lines for stderr at the death; the last is "report: PATH". */
-struct error *render_summary(const struct findings *findings, const char *path, bool colour,
-			     struct buf *ret) __attribute__((warn_unused_result));
+/* At most 24 lines for stderr at the death; who prints them adds "report: PATH". */
+struct error *render_summary(const struct findings *findings, bool colour, struct buf *ret)
+	__attribute__((warn_unused_result));
 
 /* The report as report.schema.json has it. FILES may be NULL. */
 struct error *render_json(const struct findings *findings, const struct render_files *files,

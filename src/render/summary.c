@@ -127,8 +127,7 @@ static void add_gaps(struct page *page, const gaps *list)
 		line_of(page, "next time", gap->remedy);
 }
 
-struct error *render_summary(const struct findings *findings, const char *path, bool colour,
-			     struct buf *ret)
+struct error *render_summary(const struct findings *findings, bool colour, struct buf *ret)
 {
 	_cleanup_(page_deinit) struct page page = {};
 
@@ -146,8 +145,5 @@ struct error *render_summary(const struct findings *findings, const char *path, 
 	// Names that somebody made long may have filled more lines than were planned for.
 	for (size_t i = 0; i < section->lines.n && i < LINES_MAX - 1; i++)
 		text_line(&section->lines.v[i], colour, ret);
-	buf_addstr(ret, "report: ");
-	buf_clean(ret, path, strlen(path), "");
-	buf_addstr(ret, "\n");
 	return buf_error(ret);
 }

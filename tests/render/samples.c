@@ -649,7 +649,7 @@ struct buf sample_render(const struct sample_findings *sample, const char *forma
 		err = render_text(f, *format == 'c', &ret);
 	} else if (!strcmp(format, "summary")) {
 		error_free(err);
-		err = render_summary(f, "/var/lib/pcatch/hypercorn-4242.txt", false, &ret);
+		err = render_summary(f, false, &ret);
 	} else if (!strcmp(format, "json")) {
 		error_free(err);
 		err = render_json(f, &files, &ret);

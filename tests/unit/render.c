@@ -163,19 +163,16 @@ static void test_rendering_twice_gives_the_same_bytes(void **state)
 		}
 }
 
-static void test_summary_is_short_and_ends_with_the_path(void **state)
+static void test_summary_is_short(void **state)
 {
-	static const char last[] = "\nreport: /var/lib/pcatch/hypercorn-4242.txt\n";
-
 	(void)state;
 	for (size_t i = 0; i < n_sample_cases; i++) {
 		_cleanup_(freep) char *text = render(sample_cases[i].name, "summary");
 		size_t lines = count_lines(text);
 
-		if (lines > 25)
+		if (lines > 24)
 			fail_msg("%s: %zu lines:\n%s", sample_cases[i].name, lines, text);
-		assert_true(strlen(text) > strlen(last));
-		assert_string_equal(text + strlen(text) - strlen(last), last);
+		assert_int_equal(text[strlen(text) - 1], '\n');
 	}
 }
 
@@ -355,7 +352,7 @@ int main(void)
 		cmocka_unit_test(test_no_control_characters_without_colour),
 		cmocka_unit_test(test_colour_changes_nothing_but_colour),
 		cmocka_unit_test(test_rendering_twice_gives_the_same_bytes),
-		cmocka_unit_test(test_summary_is_short_and_ends_with_the_path),
+		cmocka_unit_test(test_summary_is_short),
 		cmocka_unit_test(test_broken_pipe_names_socket_and_line),
 		cmocka_unit_test(test_crash_folds_recursion_and_marks_the_instruction),
 		cmocka_unit_test(test_equal_threads_share_a_stack_and_idle_ones_are_last),
