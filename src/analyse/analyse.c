@@ -230,15 +230,14 @@ static struct error *copy_locals(struct analysis *a, const py_locals *from, stru
 	return NULL;
 }
 
-static struct error *python_stack(struct analysis *a, const struct py_thread *from,
-				  struct stack *to)
+static struct error *python_stack(struct analysis *a, const struct py_frame *frames, size_t n,
+				  const char *gap, struct stack *to)
 {
-	to->frames.v = arena_alloc(&a->findings->arena,
-				   (from->frames.n ? from->frames.n : 1) * sizeof(*to->frames.v));
+	to->frames.v = arena_alloc(&a->findings->arena, (n ? n : 1) * sizeof(*to->frames.v));
 	if (!to->frames.v)
 		return error_nomem();
-	for (size_t i = 0; i < from->frames.n; i++) {
-		const struct py_frame *py = &from->frames.v[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct py_frame *py = &frames[i];
 		struct frame *frame = &to->frames.v[i];
 
 		*frame = (struct frame){ .kind = FRAME_PYTHON,
@@ -255,9 +254,9 @@ static struct error *python_stack(struct analysis *a, const struct py_thread *fr
 		if (err)
 			return err;
 	}
-	to->frames.n = from->frames.n;
-	if (from->gap) {
-		to->gap = arena_strdup(&a->findings->arena, from->gap);
+	to->frames.n = n;
+	if (gap) {
+		to->gap = arena_strdup(&a->findings->arena, gap);
 		if (!to->gap)
 			return error_nomem();
 	}
@@ -267,7 +266,7 @@ static struct error *python_stack(struct analysis *a, const struct py_thread *fr
 // The thread that PY's state belongs to. The thread pointer comes first: it is the same for all that
 // look at it, where a tid is a number in the target's pid namespace, and one that a fork left
 // wrong before 3.12. NULL when there is none.
-static struct thread_findings *thread_of(struct analysis *a, const struct py_thread *py)
+static struct thread_findings *thread_of(struct analysis *a, taddr pthread, pid_t tid)
 {
 	struct findings *f = a->findings;
 	struct thread_findings *near = NULL;
@@ -276,11 +275,11 @@ static struct thread_findings *thread_of(struct analysis *a, const struct py_thr
 	for (size_t i = 0; i < f->threads.n; i++) {
 		const struct regs *regs = &f->threads.v[i].thread->regs;
 
-		if (!py->pthread || !regs->arch || !regs->tls)
+		if (!pthread || !regs->arch || !regs->tls)
 			continue;
-		if (regs->tls == py->pthread)
+		if (regs->tls == pthread)
 			return &f->threads.v[i];
-		if (regs->tls > py->pthread && regs->tls - py->pthread < MAX_THREAD_DELTA) {
+		if (regs->tls > pthread && regs->tls - pthread < MAX_THREAD_DELTA) {
 			near = &f->threads.v[i];
 			n_near++;
 		}
@@ -290,7 +289,7 @@ static struct thread_findings *thread_of(struct analysis *a, const struct py_thr
 	if (a->snapshot->process.ns_pids.n > 1)
 		return NULL;
 	for (size_t i = 0; i < f->threads.n; i++)
-		if (py->tid && f->threads.v[i].thread->tid == py->tid)
+		if (tid && f->threads.v[i].thread->tid == tid)
 			return &f->threads.v[i];
 	return NULL;
 }
@@ -315,7 +314,7 @@ static struct error *tie_python(struct analysis *a)
 
 	for (size_t i = 0; i < a->py.threads.n; i++) {
 		const struct py_thread *py = &a->py.threads.v[i];
-		struct thread_findings *t = thread_of(a, py);
+		struct thread_findings *t = thread_of(a, py->pthread, py->tid);
 		struct error *err = NULL;
 
 		if (!t) {
@@ -329,7 +328,7 @@ static struct error *tie_python(struct analysis *a)
 		bool ordered = false, better = !t->has_python || (py->holds_gil && !t->holds_gil) ||
 					       (!before.frames.n && py->frames.n);
 		struct stack own = {};
-		err = python_stack(a, py, &own);
+		err = python_stack(a, py->frames.v, py->frames.n, py->gap, &own);
 		if (!err && before.frames.n && own.frames.n) {
 			err = merge_interpreters(&f->arena, &before, &own, &both, &ordered);
 			if (!err && !ordered)
@@ -357,6 +356,40 @@ static struct error *tie_python(struct analysis *a)
 			f->python.gil_holder = t->thread->tid;
 	}
 	return NULL;
+}
+
+static struct error *copy_tasks(struct analysis *a)
+{
+	struct findings *f = a->findings;
+	struct error *err = NULL;
+
+	for (size_t i = 0; i < a->py.tasks.n && !err; i++) {
+		const struct py_task *py = &a->py.tasks.v[i];
+		struct task *task = LIST_ADD(&f->arena, &f->python.tasks);
+
+		if (!task)
+			return error_nomem();
+		struct thread_findings *t = py->pthread ? thread_of(a, py->pthread, 0) : NULL;
+		task->thread = t ? t->thread->tid : 0;
+		task->running = py->running;
+		// Up to 3.7 a task has no name.
+		task->name = py->name ? arena_strdup(&f->arena, py->name)
+				      : arena_printf(&f->arena, "0x%" PRIx64, py->at);
+		task->coroutine = py->coroutine ? names_add(&a->names, py->coroutine) : NULL;
+		if (!task->name || (py->coroutine && !task->coroutine))
+			return error_nomem();
+		for (size_t k = 0; k < py->awaited_by.n; k++) {
+			char **name = LIST_ADD(&f->arena, &task->awaited_by);
+
+			if (!name)
+				return error_nomem();
+			*name = names_add(&a->names, py->awaited_by.v[k]);
+			if (!*name)
+				return error_nomem();
+		}
+		err = python_stack(a, py->frames.v, py->frames.n, py->gap, &task->stack);
+	}
+	return err;
 }
 
 static struct error *version_text(struct arena *arena, unsigned version, char **ret)
@@ -412,10 +445,8 @@ static struct error *copy_exception(struct analysis *a)
 		struct exception *e = arena_alloc(arena, sizeof(*e));
 		if (!e)
 			return error_nomem();
-		const struct py_thread as_thread = { .frames.v = from->traceback.v,
-						     .frames.n = from->traceback.n,
-						     .gap = from->gap };
-		struct error *err = python_stack(a, &as_thread, &e->traceback);
+		struct error *err = python_stack(a, from->traceback.v, from->traceback.n, from->gap,
+						 &e->traceback);
 		if (err)
 			return err;
 		e->recorded = true;
@@ -685,6 +716,8 @@ static struct error *run(struct analysis *a)
 		err = read_python(a);
 	if (!err && a->have_python)
 		err = tie_python(a);
+	if (!err && a->have_python)
+		err = copy_tasks(a);
 	for (size_t i = 0; i < f->threads.n && !err; i++) {
 		struct thread_findings *t = &f->threads.v[i];
 

@@ -129,6 +129,15 @@ struct exception {
 	bool followed; /* more was written behind it, so it is less sure to have been the end */
 };
 
+/* An asyncio task that has not ended. */
+struct task {
+	char *name, *coroutine; /* coroutine NULL: unknown */
+	bool running;
+	pid_t thread; /* in which its loop runs, 0: unknown */
+	strings awaited_by; /* names of tasks */
+	struct stack stack; /* of what it awaits, to its own coroutine */
+};
+
 struct python_findings {
 	bool present;
 	char *version; /* "3.11.2" or "3.11" */
@@ -139,6 +148,7 @@ struct python_findings {
 	pid_t gil_holder; /* 0: nobody */
 	bool gc_known, gc_running;
 	LIST(int64_t) interpreters;
+	LIST(struct task) tasks;
 	struct exception *exception; /* the uncaught one; NULL: none known */
 	char *fatal_error; /* text of "Fatal Python error: ..." in a log; NULL: none */
 	char *fatal_error_source; /* "/var/log/app.log (fd 2)"; NULL with fatal_error */

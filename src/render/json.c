@@ -697,6 +697,25 @@ static json_t *thread_object(struct json *j, const struct thread_findings *findi
 	return ret;
 }
 
+static json_t *task_list(struct json *j, const struct python_findings *python)
+{
+	json_t *ret = json_array();
+
+	for (size_t i = 0; i < python->tasks.n; i++) {
+		const struct task *task = &python->tasks.v[i];
+		json_t *object = json_object();
+
+		put_string(j, object, "name", task->name);
+		put_known(j, object, "coroutine", task->coroutine);
+		put(j, object, "state", json_string(task->running ? "running" : "pending"));
+		put(j, object, "thread", task->thread ? json_integer(task->thread) : json_null());
+		put(j, object, "awaited_by", string_list(j, &task->awaited_by));
+		put(j, object, "stack", stack(j, &task->stack, "frames of an asyncio task"));
+		append(j, ret, object);
+	}
+	return ret;
+}
+
 static json_t *python_object(struct json *j, const struct python_findings *python)
 {
 	if (!python->present)
@@ -718,6 +737,7 @@ static json_t *python_object(struct json *j, const struct python_findings *pytho
 		append(j, interpreters, object);
 	}
 	put(j, ret, "interpreters", interpreters);
+	put(j, ret, "tasks", task_list(j, python));
 	put(j, ret, "exception", exception(j, python->exception, 0));
 	put_known(j, ret, "fatal_error", python->fatal_error);
 	put(j, ret, "fatal_stack", stack(j, &python->fatal_stack, "frames of faulthandler's dump"));

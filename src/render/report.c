@@ -25,6 +25,9 @@
 #define ANCESTORS_MAX	6
 #define GAPS_MAX	60
 #define LIST_MAX	40 // bullets of one list
+#define TASK_GROUPS_MAX	 40 // of asyncio tasks that are at the same place
+#define TASK_FRAMES_MAX	 16
+#define TASK_WAITERS_MAX 8
 
 const struct thread_findings *report_thread(const struct findings *findings)
 {
@@ -542,6 +545,74 @@ static void section_threads(struct page *page, const struct findings *findings)
 	stacks_print_threads(page, findings, shown);
 }
 
+// Tasks that are at the same place, in the order in which they were found.
+struct task_group {
+	const struct task *first;
+	size_t n;
+};
+
+static bool same_place(const struct task *a, const struct task *b)
+{
+	if (a->running != b->running || a->thread != b->thread ||
+	    a->stack.frames.n != b->stack.frames.n || !a->coroutine != !b->coroutine ||
+	    (a->coroutine && strcmp(a->coroutine, b->coroutine) != 0))
+		return false;
+	for (size_t i = 0; i < a->stack.frames.n; i++) {
+		const struct frame *x = &a->stack.frames.v[i], *y = &b->stack.frames.v[i];
+
+		if (x->line != y->line || x->function != y->function || x->file != y->file)
+			return false;
+	}
+	return true;
+}
+
+static void print_task(struct page *page, const struct task *task, size_t n)
+{
+	page_line(page);
+	page_add(page, STYLE_STRONG, "  %s", task->name);
+	if (n > 1)
+		page_add(page, STYLE_ALERT, " and %zu more at the same place", n - 1);
+	page_words(page, STYLE_LABEL, 4, " %s%s%s", task->running ? "running " : "",
+		   task->coroutine ? "of " : "", task->coroutine ? task->coroutine : "");
+	for (size_t i = 0; i < task->awaited_by.n && i < TASK_WAITERS_MAX; i++)
+		page_words(page, STYLE_LABEL, 4, "%s%s", i ? ", " : " awaited by ",
+			   task->awaited_by.v[i]);
+	stacks_print(page, &task->stack, TASK_FRAMES_MAX);
+}
+
+static void section_tasks(struct page *page, const struct findings *findings)
+{
+	const struct python_findings *python = &findings->python;
+	struct task_group groups[TASK_GROUPS_MAX] = {};
+	size_t n = 0, left_out = 0;
+
+	if (!python->tasks.n)
+		return;
+	for (size_t i = 0; i < python->tasks.n; i++) {
+		const struct task *task = &python->tasks.v[i];
+		size_t k = 0;
+
+		while (k < n && !same_place(groups[k].first, task))
+			k++;
+		if (k == n && n < TASK_GROUPS_MAX)
+			groups[n++].first = task;
+		if (k < n)
+			groups[k].n++;
+		else
+			left_out++;
+	}
+	page_section(page, "tasks", PAGE_FOLDED, "asyncio tasks, %zu:", python->tasks.n);
+	// What runs comes first.
+	for (int running = 1; running >= 0; running--)
+		for (size_t k = 0; k < n; k++)
+			if (groups[k].first->running == running)
+				print_task(page, groups[k].first, groups[k].n);
+	if (left_out) {
+		page_line(page);
+		page_add(page, STYLE_LABEL, "  ... and %zu more in the JSON report", left_out);
+	}
+}
+
 static void print_gil_holder(struct page *page, const struct findings *findings)
 {
 	pid_t holder = findings->python.gil_holder;
@@ -626,6 +697,7 @@ struct error *report_page(const struct findings *findings, struct page *ret)
 	section_earlier(&page, findings);
 	aftermath_print(&page, findings);
 	logs_print_hints(&page, findings);
+	section_tasks(&page, findings);
 	section_threads(&page, findings);
 	section_python(&page, findings);
 	surroundings_print(&page, findings, report_thread(findings));

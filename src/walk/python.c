@@ -11,6 +11,7 @@
 #include "pyframe.h"
 #include "pylocals.h"
 #include "pynames.h"
+#include "pytasks.h"
 #include "pywalk.h"
 #include "seen.h"
 
@@ -64,6 +65,7 @@ struct walk {
 	unsigned until_clock;
 	int good_frames; /* whose code was read */
 	bool locals, hide;
+	LIST(struct { taddr at, interpreter; }) tstates; /* in the state's arena */
 	LIST(struct located) located; /* in the state's arena */
 };
 
@@ -297,6 +299,11 @@ static struct error *walk_thread(struct walk *w, taddr at, taddr interpreter, in
 	err = seen_add(&w->threads, at, index);
 	if (err)
 		return err;
+	__typeof__(w->tstates.v) tstate = LIST_ADD(&w->state->arena, &w->tstates);
+	if (!tstate)
+		return error_nomem();
+	tstate->at = at;
+	tstate->interpreter = interpreter;
 	if (!w->capture) {
 		struct py_thread *thread = LIST_ADD(&w->state->arena, &w->state->threads);
 
@@ -430,6 +437,26 @@ static struct error *walk_interpreter(struct walk *w, taddr at, taddr *ret)
 	return err;
 }
 
+// A probe that looks whether this is an interpreter at all does not come here.
+static struct error *walk_tasks(struct walk *w, taddr interpreter)
+{
+	taddr *tstates = arena_alloc(&w->state->arena, (w->tstates.n + 1) * sizeof(*tstates));
+	size_t n = 0;
+
+	if (!tstates)
+		return error_nomem();
+	for (size_t i = 0; i < w->tstates.n; i++)
+		if (w->tstates.v[i].interpreter == interpreter)
+			tstates[n++] = w->tstates.v[i].at;
+	w->f.reader.budget = PY_MAX_CODE_BYTES;
+	w->f.reader.deadline = py_reader_deadline(w->deadline, PY_TASKS_TIME);
+	w->f.reader.late = false;
+	struct error *err = py_tasks_walk(&w->f, interpreter, tstates, n, w->state);
+	w->f.reader.deadline = 0;
+	w->f.reader.late = false;
+	return err;
+}
+
 static int compare_located(const void *a, const void *b)
 {
 	const struct located *x = a, *y = b;
@@ -524,6 +551,8 @@ static struct error *walk_interpreters(struct walk *w)
 	}
 	for (int i = 0; !err && i < n; i++)
 		err = py_frames_gap(&w->f, "whether garbage was being collected", walk_gc(w, list[i]));
+	for (int i = 0; !err && i < n && w->max_frames == PY_MAX_FRAMES; i++)
+		err = walk_tasks(w, list[i]);
 	return err ? err : walk_locals(w);
 }
 

@@ -14,6 +14,8 @@
 #define PY_MAX_THREADS	    20000
 #define PY_MAX_INTERPRETERS 256
 #define PY_MAX_STRING	    4096
+#define PY_MAX_TASKS	    2000
+#define PY_TASKS_TIME	    INT64_C(100000000) /* nanoseconds */
 #define PY_LOCALS_TIME	    INT64_C(100000000) /* nanoseconds */
 
 struct py_layout; /* walk/pylayout.h */
@@ -65,6 +67,19 @@ struct py_exception {
 	struct py_exception *cause; /* __cause__, or __context__ unless suppressed; NULL: none */
 };
 
+/* An asyncio task that has not ended. Strings are NULL where they are unknown. */
+struct py_task {
+	taddr at;
+	char *name, *coroutine; /* qualified */
+	bool running;
+	taddr loop, pthread; /* of the thread in which its loop runs; 0: unknown */
+	taddr waiter;	     /* the future or task that it waits for, 0: none */
+	LIST(struct py_frame) frames; /* innermost first, to the task's own coroutine */
+	LIST(char *) awaited_by;      /* names of tasks */
+	char *gap;		      /* why frames are missing; NULL: all are there */
+	size_t number;
+};
+
 struct py_state {
 	struct arena arena;
 	unsigned version;    /* PY_VERSION_HEX, low bytes 0 when unknown */
@@ -77,6 +92,7 @@ struct py_state {
 	bool have_gil;	     /* the GIL's holder could be read */
 	LIST(struct py_thread) threads;
 	struct py_exception *last; /* the last that nobody caught, as sys has it; NULL: none */
+	LIST(struct py_task) tasks;
 	gaps gaps;
 };
 

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tasks.py: asyncio tasks that wait in every way, CPython 3.7 and later.
+
+Once all of them wait, one line of JSON tells of each the name, the coroutine, the lines of the
+chain of awaits (outermost first) and who awaits it; then the process waits for a line.
+"""
+import asyncio
+import json
+import os
+import sys
+import threading
+
+
+def chain_of(coroutine):
+    lines = []
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is None:
+            break
+        lines.append([frame.f_code.co_name, frame.f_lineno])
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+    return lines
+
+
+async def leaf(future):
+    await future
+
+
+async def middle(future):
+    await leaf(future)
+
+
+async def numbers(future):
+    await future
+    yield 1
+
+
+async def iterate(future):
+    async for number in numbers(future):
+        print(number)
+
+
+async def get(queue):
+    await queue.get()
+
+
+async def parent(child):
+    await child
+
+
+async def gatherer(children):
+    await asyncio.gather(*children)
+
+
+def create(coroutine, name):
+    task = asyncio.get_event_loop().create_task(coroutine)
+    if hasattr(task, "set_name"):
+        task.set_name(name)
+    tasks.append([name, task, threading.get_ident()])
+    return task
+
+
+tasks, loops = [], []
+
+
+async def other_loop(ready):
+    loops.append([asyncio.get_event_loop(), asyncio.Event()])
+    create(middle(asyncio.get_event_loop().create_future()), "elsewhere")
+    await asyncio.sleep(0)
+    ready.set()
+    await loops[0][1].wait()
+
+
+async def main():
+    future = asyncio.get_event_loop().create_future()
+    create(middle(future), "middle")
+    create(iterate(future), "iterate")
+    create(get(asyncio.Queue()), "get")
+    create(parent(create(leaf(future), "child")), "parent")
+    create(gatherer([create(leaf(future), "one"), create(middle(future), "two")]), "gatherer")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    told = {}
+    for name, task, thread in tasks:
+        coroutine = task.get_coro() if hasattr(task, "get_coro") else task._coro
+        told[name] = {"coroutine": coroutine.__qualname__, "chain": chain_of(coroutine)}
+    sys.stdout.write(json.dumps({"pid": os.getpid(), "tasks": told, "main": len(tasks)}) + "\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    os._exit(0)
+
+
+ready = threading.Event()
+thread = threading.Thread(target=lambda: asyncio.new_event_loop().run_until_complete(
+    other_loop(ready)), daemon=True)
+thread.start()
+ready.wait()
+asyncio.new_event_loop().run_until_complete(main())
