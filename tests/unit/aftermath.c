@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analyse/analyse.h"
+#include "cleanup.h"
+
+#define SECOND INT64_C(1000000000)
+#define NOW    (INT64_C(1764144219) * SECOND) /* 2025-11-26 08:03:39 UTC */
+#define HOUR   (3600 * SECOND)
+
+#define OOM                                                                                        \
+	"Memory cgroup out of memory: Killed process 4242 (python3) total-vm:81920kB, "            \
+	"anon-rss:61440kB, file-rss:1024kB, shmem-rss:0kB"
+#define SEGFAULT "python3[4242]: segfault at 10 ip 7f00 sp 7ffc error 4 in libfoo.so[7f00+1000]"
+
+/* An autopsy of process 4242, whose pidfile was written an hour ago. */
+struct scene {
+	struct snapshot snapshot;
+	struct findings findings;
+};
+
+static void scene_init(struct scene *s)
+{
+	*s = (struct scene){};
+	snapshot_init(&s->snapshot);
+	s->snapshot.process.pid = 4242;
+	s->snapshot.death.kind = DEATH_UNKNOWN;
+	s->snapshot.time.death = NOW;
+	s->snapshot.autopsy.made = true;
+	s->snapshot.autopsy.at = NOW;
+	s->snapshot.autopsy.pidfile_written = NOW - HOUR;
+}
+
+static void scene_deinit(struct scene *s)
+{
+	findings_deinit(&s->findings);
+	snapshot_deinit(&s->snapshot);
+}
+
+static void told(struct scene *s, enum testimony_source source, int64_t at, const char *text, int signo,
+		 int exit_code)
+{
+	struct testimony *t = LIST_ADD(&s->snapshot.arena, &s->snapshot.autopsy.told);
+
+	assert_non_null(t);
+	*t = (struct testimony){ source, (char *)"/dev/kmsg", at, (char *)text, signo, exit_code };
+}
+
+static void judge(struct scene *s, enum cause cause, enum confidence confidence)
+{
+	assert_null(analyse(&s->snapshot, &s->findings));
+	if (s->findings.verdict.cause != cause || s->findings.verdict.confidence != confidence)
+		fail_msg("%s, %s: %s", cause_name(s->findings.verdict.cause),
+			 confidence_name(s->findings.verdict.confidence), s->findings.verdict.summary);
+}
+
+static void test_kernel_s_word_about_this_pid_is_certain(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	told(&s, TOLD_BY_KERNEL, NOW - 60 * SECOND, OOM, 0, -1);
+	judge(&s, CAUSE_OUT_OF_MEMORY, CERTAIN);
+	assert_int_equal(s.findings.aftermath.gone, NOW - 60 * SECOND);
+	assert_non_null(strstr(s.findings.verdict.summary, "60.0 MiB"));
+	scene_deinit(&s);
+	scene_init(&s);
+	told(&s, TOLD_BY_KERNEL, NOW - 60 * SECOND, SEGFAULT, 0, -1);
+	judge(&s, CAUSE_NATIVE_CRASH, CERTAIN);
+	assert_non_null(strstr(s.findings.verdict.summary, "libfoo.so"));
+	scene_deinit(&s);
+	// The same line in a syslog daemon's file has its time in its text.
+	scene_init(&s);
+	told(&s, TOLD_BY_KERNEL, 0, "2025-11-26T08:00:00Z host kernel: [ 77.1] " SEGFAULT, 0, -1);
+	judge(&s, CAUSE_NATIVE_CRASH, CERTAIN);
+	scene_deinit(&s);
+}
+
+static void test_lines_about_an_older_owner_of_the_pid_are_not_ours(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	told(&s, TOLD_BY_KERNEL, NOW - 2 * HOUR, OOM, 0, -1);
+	told(&s, TOLD_BY_KERNEL, NOW - 2 * HOUR, SEGFAULT, 0, -1);
+	judge(&s, CAUSE_VANISHED, CONFIDENCE_UNKNOWN);
+	scene_deinit(&s);
+	scene_init(&s);
+	s.snapshot.autopsy.since = NOW - 30 * SECOND;
+	told(&s, TOLD_BY_KERNEL, NOW - 60 * SECOND, OOM, 0, -1);
+	judge(&s, CAUSE_VANISHED, CONFIDENCE_UNKNOWN);
+	scene_deinit(&s);
+}
+
+static void test_without_a_time_that_it_lived_at_nothing_is_certain(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	s.snapshot.autopsy.pidfile_written = 0;
+	told(&s, TOLD_BY_KERNEL, NOW - 60 * SECOND, OOM, 0, -1);
+	judge(&s, CAUSE_OUT_OF_MEMORY, LIKELY);
+	scene_deinit(&s);
+	scene_init(&s);
+	s.snapshot.host.in_container = true;
+	told(&s, TOLD_BY_KERNEL, NOW - 60 * SECOND, SEGFAULT, 0, -1);
+	judge(&s, CAUSE_NATIVE_CRASH, LIKELY);
+	scene_deinit(&s);
+}
+
+static void test_what_systemd_and_coredump_were_told_is_certain(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
+	     "web.service: Main process exited, code=killed, status=9/KILL", SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_UNKNOWN, CERTAIN);
+	scene_deinit(&s);
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
+	     "web.service: A process of this unit has been killed by the OOM killer.", 0, -1);
+	judge(&s, CAUSE_OUT_OF_MEMORY, CERTAIN);
+	scene_deinit(&s);
+	scene_init(&s);
+	told(&s, TOLD_BY_COREDUMP, NOW - 60 * SECOND, "Process 4242 (python3) dumped core.", SIGABRT, -1);
+	judge(&s, CAUSE_ABORT, CERTAIN);
+	scene_deinit(&s);
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, "web.service: Main process exited", 0, 3);
+	judge(&s, CAUSE_EXIT_CODE, CERTAIN);
+	scene_deinit(&s);
+}
+
+static void test_who_has_the_pid_now(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	s.snapshot.autopsy.holder.pid = 4242;
+	s.snapshot.autopsy.holder_started = NOW - 2 * HOUR;
+	judge(&s, CAUSE_ALIVE, CERTAIN);
+	scene_deinit(&s);
+	scene_init(&s);
+	s.snapshot.autopsy.holder.pid = 4242;
+	s.snapshot.autopsy.holder_started = NOW - HOUR / 2;
+	told(&s, TOLD_BY_KERNEL, NOW - HOUR / 4, SEGFAULT, 0, -1);
+	judge(&s, CAUSE_VANISHED, CONFIDENCE_UNKNOWN);
+	assert_int_equal(s.findings.aftermath.fate, FATE_REUSED);
+	scene_deinit(&s);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kernel_s_word_about_this_pid_is_certain),
+		cmocka_unit_test(test_lines_about_an_older_owner_of_the_pid_are_not_ours),
+		cmocka_unit_test(test_without_a_time_that_it_lived_at_nothing_is_certain),
+		cmocka_unit_test(test_what_systemd_and_coredump_were_told_is_certain),
+		cmocka_unit_test(test_who_has_the_pid_now),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
