@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "../cleanup.h"
-#include "../walk/messages.h"
 #include "../walk/native.h"
 #include "../walk/python.h"
 #include "aftermath.h"
@@ -16,6 +15,7 @@
 #include "fault.h"
 #include "hints.h"
 #include "gil.h"
+#include "lastwords.h"
 #include "merge.h"
 #include "names.h"
 #include "symbols.h"
@@ -38,9 +38,7 @@ struct analysis {
 	struct py_state py;
 	bool have_python;
 	unsigned python_version;
-	// The frames of Py_FatalError() in the dying thread's stack; from == to: none.
-	taddr fatal_from, fatal_to;
-	const char *fatal_name;
+	struct fatal_frames fatal; // in the dying thread's stack
 	// Stacks that end too early: how many, and the first one's thread and reason.
 	size_t cut;
 	const struct thread *cut_thread;
@@ -176,7 +174,7 @@ static struct error *find_fatal_frames(struct analysis *a, const struct native_s
 	// stack there is somebody else's.
 	if (a->python_version < 0x030a0000)
 		return NULL;
-	for (size_t i = 0; i < stack->frames.n && i < 24 && !a->fatal_name; i++) {
+	for (size_t i = 0; i < stack->frames.n && i < 24 && !a->fatal.name; i++) {
 		const struct native_frame *frame = &stack->frames.v[i];
 		const struct symbol *symbol;
 
@@ -188,9 +186,9 @@ static struct error *find_fatal_frames(struct analysis *a, const struct native_s
 			from = frame->cfa;
 		for (size_t k = 0; k < ARRAY_SIZE(names) && from && frame->cfa > from; k++)
 			if (is_named(symbol, names[k])) {
-				a->fatal_from = from;
-				a->fatal_to = frame->cfa;
-				a->fatal_name = names[k];
+				a->fatal.from = from;
+				a->fatal.to = frame->cfa;
+				a->fatal.name = names[k];
 			}
 	}
 	return NULL;
@@ -551,58 +549,9 @@ static struct error *explain_fault(struct analysis *a)
 		err = fault_explain(a->snapshot, &a->images.mem.mem,
 				    pc ? symbolizer_function_start(a->symbolizer, pc) : 0, &f->arena,
 				    &f->fault);
-	if (!err && f->fault.present && f->fault.class == FAULT_ABORT)
-		err = messages_find(&a->images, &a->images.mem.mem, &f->arena, &f->fault.message,
-				    &f->fault.message_source);
-	if (err || f->fault.message || !f->fault.present || f->fault.class != FAULT_ABORT ||
-	    !a->fatal_name)
+	if (err || !f->fault.present || f->fault.class != FAULT_ABORT)
 		return err;
-	err = messages_fatal(a->snapshot, &a->images.mem.mem, a->fatal_from, a->fatal_to,
-			     a->fatal_name[0] == '_', &f->arena, &f->fault.message);
-	if (!err && f->fault.message) {
-		f->fault.message_source = arena_printf(&f->arena, "the frame of %s", a->fatal_name);
-		if (!f->fault.message_source)
-			err = error_nomem();
-	}
-	return err;
-}
-
-// std::terminate() writes what was thrown to stderr alone: "terminate called after throwing an instance
-// of 'T'", and for a std::exception "  what():  text" behind it.
-static struct error *terminate_message(struct findings *f, const struct log *log)
-{
-	static const char start[] = "terminate called ", what[] = "  what():  ";
-
-	for (size_t i = log->lines.n, n = 0; i-- > 0 && n < 16; n++) {
-		const char *line = log->lines.v[i];
-		const char *next = i + 1 < log->lines.n ? log->lines.v[i + 1] : "";
-
-		if (strncmp(line, start, sizeof(start) - 1) != 0)
-			continue;
-		bool told = !strncmp(next, what, sizeof(what) - 1);
-		f->fault.message = arena_printf(&f->arena, "%s%s%s", line, told ? ": " : "",
-						told ? next + sizeof(what) - 1 : "");
-		f->fault.message_source = arena_strdup(&f->arena, log->path);
-		return f->fault.message && f->fault.message_source ? NULL : error_nomem();
-	}
-	return NULL;
-}
-
-// What Py_FatalError() was told is also on stderr, with more around it.
-static struct error *message_from_logs(struct findings *f)
-{
-	struct error *err = NULL;
-
-	if (!f->fault.present || f->fault.class != FAULT_ABORT || f->fault.message)
-		return NULL;
-	if (f->python.fatal_error && !fatal_error_is_signal(f->python.fatal_error)) {
-		f->fault.message = f->python.fatal_error;
-		f->fault.message_source = f->python.fatal_error_source;
-		return NULL;
-	}
-	for (size_t i = 0; i < f->snapshot->logs.n && !err && !f->fault.message; i++)
-		err = terminate_message(f, &f->snapshot->logs.v[i]);
-	return err;
+	return last_words_from_memory(f, &a->images, &a->fatal);
 }
 
 // What every abort() and raise() has on top, whoever called it.
@@ -751,7 +700,7 @@ static struct error *run(struct analysis *a)
 	if (err)
 		return err;
 	aftermath_find(f);
-	err = message_from_logs(f);
+	err = last_words_from_logs(f);
 	if (!err)
 		err = sign(f);
 	return err ? err : verdict_judge(f);

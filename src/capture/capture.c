@@ -565,7 +565,7 @@ static struct error *take_held(struct taking *t)
 	if (!err)
 		err = take_surroundings(t);
 	if (!err && c->info.signo == SIGABRT && t->look->taken)
-		err = messages_touch(&t->look->images, &t->recorder.mem);
+		err = messages_touch(&t->look->images, &t->recorder);
 	if (!err && !lives_on(c))
 		err = take_unchanging(t);
 	return err;

@@ -26,6 +26,7 @@ struct arch {
 	const char *const *reg_names; /* in that order */
 	unsigned pc, sp, fp;   /* indices into it */
 	int tls;	       /* thread pointer's index, -1 when it is not in NT_PRSTATUS */
+	unsigned tls_vector;   /* from the thread pointer, where C libraries keep their vector of TLS blocks */
 	int syscall;	       /* index of the register with the system call's number */
 	bool (*in_syscall)(const uint64_t *regs); /* they prove that the thread is in a system call */
 	uint32_t syscall_insn; /* where they cannot always: the instruction that calls; else 0 */

@@ -5,6 +5,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "thrown.h"
 
 #define MAX_TEXT 4000
 
@@ -110,14 +111,21 @@ static void touch_pointers(const struct snapshot *snapshot, const struct mem *me
 	}
 }
 
-struct error *messages_touch(struct images *images, const struct mem *mem)
+struct error *messages_touch(struct images *images, const struct mem_recorder *recorder)
 {
+	const struct snapshot *snapshot = images->snapshot;
+	const struct thread *thread = snapshot_thread(snapshot, snapshot->death.tid);
+	const struct mem *mem = &recorder->mem;
 	_cleanup_(arena_deinit) struct arena arena = {};
 	char *text, *source;
+	struct thrown thrown;
 
-	touch_pointers(images->snapshot, mem);
+	touch_pointers(snapshot, mem);
 	// What is read to find it is what has to be kept.
-	return messages_find(images, mem, &arena, &text, &source);
+	struct error *err = messages_find(images, mem, &arena, &text, &source);
+	if (!err && thread)
+		err = thrown_find(images, recorder->below, mem, &thread->regs, &arena, &thrown);
+	return err;
 }
 
 // The string at AT when it is one: ended, clean, and long enough not to be an accident.

@@ -7,15 +7,16 @@
 /*
  * The last words that are left in memory before abort(): glibc keeps the text of a failed
  * assertion, of malloc's complaints and of the fortified functions behind __abort_msg; the text
- * given to CPython's Py_FatalError() is mostly still pointed to from its frames.
+ * given to CPython's Py_FatalError() is mostly still pointed to from its frames. (What C++ has thrown
+ * is with thrown.h.)
  */
 
 /*
- * Read through MEM, a recorder, what the functions below will want to read again. Called while
+ * Read through RECORDER what the functions below and thrown_find() will want to read again. Called while
  * the process is held, when the registers of the snapshot's dying thread are known. What is not
  * there is no error.
  */
-struct error *messages_touch(struct images *images, const struct mem *mem)
+struct error *messages_touch(struct images *images, const struct mem_recorder *recorder)
 	__attribute__((warn_unused_result));
 
 /*
