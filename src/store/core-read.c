@@ -670,7 +670,7 @@ static struct error *read_arguments(struct reader *r)
 {
 	struct process *p = &r->s->process;
 	taddr random = auxv_value(&p->auxv, AT_RANDOM), found = 0;
-	strings environ, args;
+	strings environment, args;
 	struct mem_bytes mem;
 	struct error *err = NULL;
 
@@ -686,17 +686,17 @@ static struct error *read_arguments(struct reader *r)
 	if (!found)
 		return NULL;
 	taddr at = found - 8;
-	err = read_vector(r, &mem.mem, &at, false, &environ);
+	err = read_vector(r, &mem.mem, &at, false, &environment);
 	if (!err && at != found - 8)
 		err = read_vector(r, &mem.mem, &at, true, &args);
 	else
 		args = (strings){};
-	for (size_t i = 0; !err && i < environ.n; i++)
-		err = redact_assignment(&r->s->arena, environ.v[i], &environ.v[i]);
+	for (size_t i = 0; !err && i < environment.n; i++)
+		err = redact_assignment(&r->s->arena, environment.v[i], &environment.v[i]);
 	if (err)
 		return err;
-	if (environ.n) {
-		p->environ = environ;
+	if (environment.n) {
+		p->environ = environment;
 		p->have_environ = p->environ_redacted = true;
 	}
 	if (args.n)

@@ -588,7 +588,9 @@ struct error *redact_arguments(struct arena *arena, char **args, size_t n)
 			err = one_argument(&words, shown, &out);
 		if (err)
 			break;
-		if (out.len == strlen(args[i]) && !memcmp(out.data, args[i], out.len))
+		// An empty one has made nothing, and memcmp() takes no null pointer.
+		if (out.len == strlen(args[i]) &&
+		    (!out.len || !memcmp(out.data, args[i], out.len)))
 			continue;
 		args[i] = arena_strndup(arena, (char *)out.data, out.len);
 		if (!args[i])
