@@ -11,6 +11,7 @@
 #define FIELD_COLUMN 14
 #define WORD_MAX     180  // columns of one unbroken word; a longer one is nobody's path
 #define TEXT_MAX     2000 // columns of one piece of running text
+#define LINE_MAX_LEN 4096 // bytes of one line of a text
 #define QUOTE_MAX    2000 // columns of one quoted line
 
 void page_deinit(struct page *page)
@@ -325,4 +326,16 @@ void page_quote_as(struct page *page, char mark, const char *text)
 		page_line(page);
 		page_add(page, STYLE_FAINT, "  +   ... %zu characters more", page_columns(end));
 	}
+}
+
+const char *page_next_line(const char **text, int *len)
+{
+	const char *line = *text;
+
+	if (!*line)
+		return NULL;
+	size_t n = strcspn(line, "\n");
+	*text = line + n + (line[n] == '\n');
+	*len = (int)(n < LINE_MAX_LEN ? n : LINE_MAX_LEN);
+	return line;
 }

@@ -82,6 +82,12 @@ void page_quote(struct page *page, const char *text);
 /* The same behind "  MARK ". */
 void page_quote_as(struct page *page, char mark, const char *text);
 
+/*
+ * The next line of *TEXT, which goes on behind it, and its length, cut to a sane one; NULL when
+ * there is none.
+ */
+const char *page_next_line(const char **text, int *len);
+
 /* Columns of TEXT, one for each code point. */
 size_t page_columns(const char *text);
 

@@ -10,6 +10,7 @@
 #include "../buf.h"
 #include "../cleanup.h"
 #include "aftermath.h"
+#include "exceptions.h"
 #include "logs.h"
 #include "surroundings.h"
 #include "stacks.h"
@@ -18,9 +19,6 @@
 #define COMMAND_MAX	600 // columns of the command line
 #define COMMAND_BRIEF	130
 #define DYING_LINES_MAX 120 // of the stack of the thread that died
-#define EXCEPTIONS_MAX	16  // of a chain of causes
-#define TRACEBACK_MAX	60  // lines
-#define TEXT_MAX	4096
 #define EARLIER_MAX	20
 #define ANCESTORS_MAX	6
 #define GAPS_MAX	60
@@ -259,73 +257,6 @@ static void section_verdict(struct page *page, const struct findings *findings)
 	}
 }
 
-// The next line of *TEXT, cut to a sane length; NULL when there is none.
-static const char *next_line(const char **text, int *len)
-{
-	const char *line = *text;
-
-	if (!*line)
-		return NULL;
-	size_t n = strcspn(line, "\n");
-	*text = line + n + (line[n] == '\n');
-	*len = (int)(n < TEXT_MAX ? n : TEXT_MAX);
-	return line;
-}
-
-static void print_traceback(struct page *page, const struct stack *traceback)
-{
-	size_t n = traceback->frames.n, left_out = n > TRACEBACK_MAX ? n - TRACEBACK_MAX : 0;
-
-	if (!n)
-		return;
-	page_line(page);
-	page_add(page, STYLE_LABEL, "  Traceback (most recent call last):");
-	// As the interpreter prints it, which is the other way round than our stacks.
-	for (size_t i = 0; i < n; i++) {
-		const struct frame *frame = &traceback->frames.v[n - 1 - i];
-
-		page_line(page);
-		if (left_out && i == TRACEBACK_MAX / 2) {
-			page_add(page, STYLE_LABEL, "    ... %zu frames are left out here",
-				 left_out);
-			i += left_out - 1;
-			continue;
-		}
-		page_words(page, STYLE_PLAIN, 6, "    File \"%s\", line %d, in %s",
-			   frame->file ? frame->file : "?", frame->line,
-			   frame->function ? frame->function : "?");
-	}
-}
-
-static void section_exception(struct page *page, const struct exception *exception)
-{
-	page_section(page, "exception", PAGE_SHOWN, "The exception that nobody caught:");
-	for (int depth = 0; exception && depth < EXCEPTIONS_MAX;
-	     depth++, exception = exception->cause) {
-		const char *message = exception->message ? exception->message : "", *line;
-		int len = 0;
-
-		if (depth) {
-			page_line(page);
-			page_add(page, STYLE_LABEL, "  which came from:");
-		}
-		print_traceback(page, &exception->traceback);
-		line = next_line(&message, &len);
-		page_line(page);
-		page_words(page, STYLE_STRONG, 4, "  %s%s%.*s", exception->type, line ? ": " : "",
-			   len, line ? line : "");
-		while ((line = next_line(&message, &len))) {
-			page_line(page);
-			page_words(page, STYLE_STRONG, 4, "  %.*s", len, line);
-		}
-		if (exception->source) {
-			page_line(page);
-			page_words(page, STYLE_LABEL, 4, "  [%s%s]", exception->source,
-				   exception->followed ? "; more was written behind it" : "");
-		}
-	}
-}
-
 // Of the registers that are not pc, sp or fp the one at INDEX, in the kernel's order.
 static unsigned nth_other(const struct arch *arch, size_t index)
 {
@@ -405,7 +336,7 @@ static void print_fault(struct page *page, const struct fault *fault)
 		return;
 	const char *label = "message", *text = fault->message, *line;
 	int len;
-	while ((line = next_line(&text, &len))) {
+	while ((line = page_next_line(&text, &len))) {
 		page_field(page, label, STYLE_STRONG, "%.*s", len, line);
 		label = "";
 	}
@@ -692,7 +623,7 @@ struct error *report_page(const struct findings *findings, struct page *ret)
 
 	section_verdict(&page, findings);
 	if (findings->python.exception)
-		section_exception(&page, findings->python.exception);
+		exceptions_section(&page, findings->python.exception);
 	section_dying(&page, findings);
 	section_earlier(&page, findings);
 	aftermath_print(&page, findings);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "exceptions.h"
+
+#define EXCEPTIONS_MAX 16 // of a chain of causes
+#define TRACEBACK_MAX  60 // lines
+
+static void print_traceback(struct page *page, const struct stack *traceback)
+{
+	size_t n = traceback->frames.n, left_out = n > TRACEBACK_MAX ? n - TRACEBACK_MAX : 0;
+
+	if (!n)
+		return;
+	page_line(page);
+	page_add(page, STYLE_LABEL, "  Traceback (most recent call last):");
+	// As the interpreter prints it, which is the other way round than our stacks.
+	for (size_t i = 0; i < n; i++) {
+		const struct frame *frame = &traceback->frames.v[n - 1 - i];
+
+		page_line(page);
+		if (left_out && i == TRACEBACK_MAX / 2) {
+			page_add(page, STYLE_LABEL, "    ... %zu frames are left out here",
+				 left_out);
+			i += left_out - 1;
+			continue;
+		}
+		page_words(page, STYLE_PLAIN, 6, "    File \"%s\", line %d, in %s",
+			   frame->file ? frame->file : "?", frame->line,
+			   frame->function ? frame->function : "?");
+	}
+}
+
+void exceptions_section(struct page *page, const struct exception *exception)
+{
+	page_section(page, "exception", PAGE_SHOWN, "The exception that nobody caught:");
+	for (int depth = 0; exception && depth < EXCEPTIONS_MAX;
+	     depth++, exception = exception->cause) {
+		const char *message = exception->message ? exception->message : "", *line;
+		int len = 0;
+
+		if (depth) {
+			page_line(page);
+			page_add(page, STYLE_LABEL, "  which came from:");
+		}
+		print_traceback(page, &exception->traceback);
+		line = page_next_line(&message, &len);
+		page_line(page);
+		page_words(page, STYLE_STRONG, 4, "  %s%s%.*s", exception->type, line ? ": " : "",
+			   len, line ? line : "");
+		while ((line = page_next_line(&message, &len))) {
+			page_line(page);
+			page_words(page, STYLE_STRONG, 4, "  %.*s", len, line);
+		}
+		if (exception->source) {
+			page_line(page);
+			page_words(page, STYLE_LABEL, 4, "  [%s%s]", exception->source,
+				   exception->followed ? "; more was written behind it" : "");
+		}
+	}
+}
