@@ -261,6 +261,32 @@ static struct error *python_stack(struct analysis *a, const struct py_frame *fra
 	return NULL;
 }
 
+// FROM and what it came of, of which SOURCE says where it was read.
+static struct error *copy_exception(struct analysis *a, const struct py_exception *from,
+				    const char *source, struct exception **to)
+{
+	struct arena *arena = &a->findings->arena;
+
+	for (; from; from = from->cause) {
+		struct exception *e = arena_alloc(arena, sizeof(*e));
+		if (!e)
+			return error_nomem();
+		struct error *err = python_stack(a, from->traceback.v, from->traceback.n, from->gap,
+						 &e->traceback);
+		if (err)
+			return err;
+		e->recorded = true;
+		e->type = arena_strdup(arena, from->type);
+		e->message = from->message ? arena_strdup(arena, from->message) : NULL;
+		e->source = source ? arena_strdup(arena, source) : NULL;
+		if (!e->type || (source && !e->source) || (from->message && !e->message))
+			return error_nomem();
+		*to = e;
+		to = &e->cause;
+	}
+	return NULL;
+}
+
 // The thread that PY's state belongs to. The thread pointer comes first: it is the same for all that
 // look at it, where a tid is a number in the target's pid namespace, and one that a fork left
 // wrong before 3.12. NULL when there is none.
@@ -341,6 +367,12 @@ static struct error *tie_python(struct analysis *a)
 			t->python = both;
 		else if (better)
 			t->python = own;
+		if (!t->handled)
+			err = copy_exception(a, py->handled, NULL, &t->handled);
+		if (!err && !t->raised)
+			err = copy_exception(a, py->raised, NULL, &t->raised);
+		if (err)
+			return err;
 		if (!better)
 			continue;
 		t->has_python = true;
@@ -434,31 +466,6 @@ static bool ended_by_exception(const struct analysis *a)
 	return death->kind == DEATH_SIGNAL && !strcmp(a->py.last->type, "KeyboardInterrupt");
 }
 
-static struct error *copy_exception(struct analysis *a)
-{
-	struct arena *arena = &a->findings->arena;
-	struct exception **to = &a->findings->python.exception;
-
-	for (const struct py_exception *from = a->py.last; from; from = from->cause) {
-		struct exception *e = arena_alloc(arena, sizeof(*e));
-		if (!e)
-			return error_nomem();
-		struct error *err = python_stack(a, from->traceback.v, from->traceback.n, from->gap,
-						 &e->traceback);
-		if (err)
-			return err;
-		e->recorded = true;
-		e->type = arena_strdup(arena, from->type);
-		e->message = from->message ? arena_strdup(arena, from->message) : NULL;
-		e->source = arena_strdup(arena, "the interpreter's own record (sys.last_value)");
-		if (!e->type || !e->source || (from->message && !e->message))
-			return error_nomem();
-		*to = e;
-		to = &e->cause;
-	}
-	return NULL;
-}
-
 static struct error *read_python(struct analysis *a)
 {
 	const struct python_hint *hint = &a->snapshot->python;
@@ -495,7 +502,10 @@ static struct error *read_python(struct analysis *a)
 			return error_nomem();
 		*id = a->py.interpreters[i];
 	}
-	return ended_by_exception(a) ? copy_exception(a) : NULL;
+	if (!ended_by_exception(a))
+		return NULL;
+	return copy_exception(a, a->py.last, "the interpreter's own record (sys.last_value)",
+			      &to->exception);
 }
 
 static struct error *merge_thread(struct analysis *a, struct thread_findings *t)

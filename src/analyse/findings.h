@@ -43,6 +43,16 @@ struct stack {
 	char *gap;		   /* why it ends where it ends; NULL when it is whole */
 };
 
+struct exception {
+	char *type;
+	char *message; /* NULL: none */
+	struct stack traceback; /* innermost first */
+	struct exception *cause; /* __cause__ or __context__; NULL: none */
+	char *source; /* where it was read: "traceback in /var/log/app.log (fd 2)" */
+	bool recorded; /* by the interpreter itself, not only in a log */
+	bool followed; /* more was written behind it, so it is less sure to have been the end */
+};
+
 struct thread_findings {
 	const struct thread *thread;
 	bool crashed;
@@ -52,6 +62,8 @@ struct thread_findings {
 	bool waits_for_gil, wait_known;
 	int64_t interpreter;	/* -1: not a Python thread */
 	char *python_name;	/* NULL: unknown */
+	struct exception *handled; /* what sys.exc_info() would say; NULL: none */
+	struct exception *raised;  /* was on its way to whoever handles it; NULL: none */
 	char *syscall;		/* "read", NULL: in none */
 	char *syscall_text;	/* "write(7, 0x7f.., 24)", NULL: in none */
 };
@@ -117,16 +129,6 @@ struct verdict {
 	LIST(struct evidence) evidence;
 	LIST(struct ruled_out) ruled_out;
 	strings advice;
-};
-
-struct exception {
-	char *type;
-	char *message; /* NULL: none */
-	struct stack traceback; /* innermost first */
-	struct exception *cause; /* __cause__ or __context__; NULL: none */
-	char *source; /* where it was read: "traceback in /var/log/app.log (fd 2)" */
-	bool recorded; /* by the interpreter itself, not only in a log */
-	bool followed; /* more was written behind it, so it is less sure to have been the end */
 };
 
 /* An asyncio task that has not ended. */

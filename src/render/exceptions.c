@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "exceptions.h"
 
+#include "stacks.h"
+
 #define EXCEPTIONS_MAX 16 // of a chain of causes
 #define TRACEBACK_MAX  60 // lines
+#define BRIEF_MAX      4  // of a chain beneath a thread
+#define BRIEF_COLUMNS  300
 
 static void print_traceback(struct page *page, const struct stack *traceback)
 {
@@ -56,4 +60,48 @@ void exceptions_section(struct page *page, const struct exception *exception)
 				   exception->followed ? "; more was written behind it" : "");
 		}
 	}
+}
+
+// "ValueError: boom, raised in query (/srv/app.py:10)"
+static void print_brief(struct page *page, const char *label, const struct exception *exception)
+{
+	const struct frame *frame = exception->traceback.frames.n ? &exception->traceback.frames.v[0]
+								   : NULL;
+	const char *text = exception->message ? exception->message : "";
+	int len = 0;
+	const char *line = page_next_line(&text, &len);
+	char *message = arena_printf(&page->arena, "%s%s%.*s%s", exception->type, line ? ": " : "",
+				     len, line ? line : "", *text ? " ..." : "");
+	char *brief = message ? page_elide_tail(&page->arena, message, BRIEF_COLUMNS) : NULL;
+	char *function = frame ? frame_function(&page->arena, frame) : NULL;
+	char *place = frame ? frame_place(&page->arena, frame, false) : NULL;
+
+	if (!brief || (frame && (!function || !place))) {
+		page->failed = true;
+		return;
+	}
+	page_line(page);
+	page_add(page, STYLE_LABEL, "    %s ", label);
+	page_words(page, STYLE_STRONG, 6, "%s", brief);
+	if (frame)
+		page_words(page, STYLE_PLAIN, 6, ", raised in %s (%s)", function, place);
+}
+
+static void print_chain(struct page *page, const char *label, const struct exception *exception)
+{
+	size_t n = 0;
+
+	for (; exception; exception = exception->cause, n++)
+		if (n < BRIEF_MAX)
+			print_brief(page, n ? "which came of" : label, exception);
+	if (n > BRIEF_MAX) {
+		page_line(page);
+		page_add(page, STYLE_LABEL, "    ... and %zu more that it came of", n - BRIEF_MAX);
+	}
+}
+
+void exceptions_print(struct page *page, const struct thread_findings *thread)
+{
+	print_chain(page, "handling", thread->handled);
+	print_chain(page, "raising", thread->raised);
 }

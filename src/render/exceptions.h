@@ -8,4 +8,7 @@
 /* The section about EXCEPTION, which nobody caught. */
 void exceptions_section(struct page *page, const struct exception *exception);
 
+/* What THREAD was handling or raising, as lines; none for nothing. */
+void exceptions_print(struct page *page, const struct thread_findings *thread);
+
 #endif

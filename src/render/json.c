@@ -689,6 +689,8 @@ static json_t *thread_object(struct json *j, const struct thread_findings *findi
 		put(j, ret, "waits_for_gil",
 		    findings->wait_known ? json_boolean(findings->waits_for_gil) : json_null());
 		put(j, ret, "interpreter", number(findings->interpreter));
+		put(j, ret, "exception", exception(j, findings->handled, 0));
+		put(j, ret, "raised", exception(j, findings->raised, 0));
 	}
 	put(j, ret, "stack", stack(j, &findings->merged, what));
 	put(j, ret, "native", stack(j, &findings->native, what));

@@ -402,6 +402,7 @@ static void section_dying(struct page *page, const struct findings *findings)
 	page_add(page, STYLE_LABEL, "  Stack, innermost call first%s:",
 		 thread->python.frames.n ? " (\"py\" marks Python)" : "");
 	stacks_print(page, &thread->merged, DYING_LINES_MAX);
+	exceptions_print(page, thread);
 	if (findings->fault.present && findings->fault.disassembly.n)
 		print_disassembly(page, &findings->fault);
 	// Whoever ended by its own exit was where exits are.

@@ -10,6 +10,7 @@
 
 #include "../buf.h"
 #include "../cleanup.h"
+#include "exceptions.h"
 #include "words.h"
 
 #define PERIOD_MAX	 32  // frames of one round of a recursion that is still recognised
@@ -382,6 +383,13 @@ struct group {
 	LIST(const struct thread_findings *) threads;
 };
 
+static int compare_exceptions(const struct exception *a, const struct exception *b)
+{
+	int ret = compare_text(a ? a->type : NULL, b ? b->type : NULL);
+
+	return ret ? ret : compare_text(a ? a->message : NULL, b ? b->message : NULL);
+}
+
 static int compare_groups(const void *va, const void *vb)
 {
 	const struct group *a = va, *b = vb;
@@ -392,6 +400,8 @@ static int compare_groups(const void *va, const void *vb)
 	ret = ret ? ret : COMPARE(a->first->thread->state, b->first->thread->state);
 	ret = ret ? ret : COMPARE(a->first->holds_gil, b->first->holds_gil);
 	ret = ret ? ret : COMPARE(a->first->waits_for_gil, b->first->waits_for_gil);
+	ret = ret ? ret : compare_exceptions(a->first->handled, b->first->handled);
+	ret = ret ? ret : compare_exceptions(a->first->raised, b->first->raised);
 	for (size_t i = 0; !ret && i < a->n; i++)
 		ret = COMPARE(a->numbers[i], b->numbers[i]);
 	return ret;
@@ -586,9 +596,11 @@ void stacks_print_threads(struct page *page, const struct findings *findings,
 		if (i && i < GROUP_STACKS_MAX)
 			page_line(page);
 		print_group_head(page, group);
-		if (i < GROUP_STACKS_MAX)
-			print_stack(page, group->stack, idle ? IDLE_FRAMES_MAX : GROUP_FRAMES_MAX,
-				    &prefixes);
+		if (i >= GROUP_STACKS_MAX)
+			continue;
+		print_stack(page, group->stack, idle ? IDLE_FRAMES_MAX : GROUP_FRAMES_MAX,
+			    &prefixes);
+		exceptions_print(page, group->first);
 	}
 	if (left_out) {
 		page_line(page);

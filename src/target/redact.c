@@ -428,6 +428,36 @@ struct error *redact_lines(struct arena *arena, char **lines, size_t *n)
 	return NULL;
 }
 
+struct error *redact_text(struct arena *arena, const char *text, char **ret)
+{
+	_cleanup_(buf_deinit) struct buf joined = {};
+	LIST(char *) lines = {};
+
+	for (const char *at = text; at;) {
+		const char *end = strchr(at, '\n');
+		char **line = LIST_ADD(arena, &lines);
+
+		if (!line)
+			return error_nomem();
+		*line = arena_strndup(arena, at, end ? (size_t)(end - at) : strlen(at));
+		if (!*line)
+			return error_nomem();
+		at = end ? end + 1 : NULL;
+	}
+	struct error *err = redact_lines(arena, lines.v, &lines.n);
+	for (size_t i = 0; !err && i < lines.n; i++) {
+		if (i)
+			buf_addstr(&joined, "\n");
+		buf_addstr(&joined, lines.v[i]);
+	}
+	if (!err)
+		err = buf_error(&joined);
+	if (err)
+		return err;
+	*ret = arena_strndup(arena, (char *)joined.data, joined.len);
+	return *ret ? NULL : error_nomem();
+}
+
 // Programs that take a password by an option whose name does not say so.
 static const struct program {
 	const char *name, *option;

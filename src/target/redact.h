@@ -50,6 +50,10 @@ struct error *redact_assignment(struct arena *arena, const char *text, char **re
 struct error *redact_lines(struct arena *arena, char **lines, size_t *n)
 	__attribute__((warn_unused_result));
 
+/* TEXT, which may have several lines, likewise. */
+struct error *redact_text(struct arena *arena, const char *text, char **ret)
+	__attribute__((warn_unused_result));
+
 /* The arguments of a command, in place; what is replaced lies in ARENA. */
 struct error *redact_arguments(struct arena *arena, char **args, size_t n)
 	__attribute__((warn_unused_result));

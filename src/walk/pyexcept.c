@@ -4,11 +4,15 @@
 #include <string.h>
 
 #include "../cleanup.h"
+#include "../target/redact.h"
 #include "pyitems.h"
 #include "pylines.h"
 #include "pyvalue.h"
 
 #define MAX_FRAMES 2000
+// Of all tracebacks together, and handlers within handlers of one thread.
+#define MAX_ALL_FRAMES 65536
+#define MAX_HANDLERS   4096
 #define MAX_CHAIN  16
 #define MAX_BASES  32
 #define MAX_TYPE   128
@@ -69,8 +73,8 @@ static bool add_text(struct py_frames *f, taddr at, bool quoted, struct buf *ret
 {
 	// Up to 2.7 "str" is what is called bytes since; both read alike here.
 	if (!quoted && is_named(f, at, "str"))
-		return !error_drop(py_read_str(&f->reader, at, MAX_MESSAGE, ret));
-	return !error_drop(py_value(&f->reader, at, false, ret));
+		return !error_drop(py_read_lines(&f->reader, at, MAX_MESSAGE, ret));
+	return !error_drop(py_value(&f->reader, at, f->hide, ret));
 }
 
 // OSError's "[Errno 2] No such file or directory: 'x'".
@@ -165,6 +169,10 @@ static struct error *read_traceback(struct py_frames *f, taddr at, struct py_exc
 
 		if (n == MAX_FRAMES)
 			return py_limit("the traceback is cut at %d frames", MAX_FRAMES);
+		if (f->traced++ == MAX_ALL_FRAMES)
+			return py_limit("the tracebacks are cut at %d frames in all", MAX_ALL_FRAMES);
+		if (py_reader_late(&f->reader))
+			return py_limit("the traceback is cut: the time for it was up");
 		if (!is_named(f, at, "traceback"))
 			return error_new(ERROR_INPUT, "what should be a traceback object is none");
 		err = mem_u64(mem, at + o->tb_frame, &frame);
@@ -196,43 +204,66 @@ static void innermost_first(struct py_exception *exception)
 	}
 }
 
+// The class at TYPE, as it is called.
+static struct error *read_name(struct py_frames *f, taddr type, struct py_exception *ret)
+{
+	_cleanup_(buf_deinit) struct buf clean = {};
+	char name[MAX_TYPE];
+
+	struct error *err = type_name(f, type, name, sizeof(name));
+	if (err)
+		return err;
+	const char *bare = strncmp(name, "exceptions.", 11) ? name : name + 11;
+	buf_clean(&clean, bare, strlen(bare), "");
+	err = buf_error(&clean);
+	if (err)
+		return err;
+	ret->type = arena_strndup(f->arena, (char *)clean.data, clean.len);
+	return ret->type ? NULL : error_nomem();
+}
+
+static struct error *set_message(struct py_frames *f, const struct buf *text,
+				 struct py_exception *to)
+{
+	struct error *err = buf_error(text);
+
+	if (err)
+		return err;
+	to->message = arena_strndup(f->arena, (char *)text->data, text->len);
+	if (!to->message)
+		return error_nomem();
+	return f->hide ? redact_text(f->arena, to->message, &to->message) : NULL;
+}
+
+// What does not hold ends the traceback, with a gap.
+static struct error *add_traceback(struct py_frames *f, taddr at, struct py_exception *to)
+{
+	struct error *err = read_traceback(f, at, to);
+
+	innermost_first(to);
+	if (!err || err->kind == ERROR_NOMEM)
+		return err;
+	to->gap = arena_strdup(f->arena, err->text);
+	error_free(err);
+	return to->gap ? NULL : error_nomem();
+}
+
 // One exception. TRACEBACK: where it is, for a version whose exceptions do not have it.
 static struct error *read_one(struct py_frames *f, taddr at, taddr traceback,
 			      struct py_exception *ret)
 {
 	const union py_offsets *o = offsets(f);
-	_cleanup_(buf_deinit) struct buf text = {}, clean = {};
-	char name[MAX_TYPE];
+	_cleanup_(buf_deinit) struct buf text = {};
 	taddr type;
 
 	struct error *err = mem_u64(f->reader.mem, at + o->object_type, &type);
 	if (!err)
-		err = type_name(f, type, name, sizeof(name));
+		err = read_name(f, type, ret);
 	if (!err && o->exc_traceback != PY_NONE)
 		err = mem_u64(f->reader.mem, at + o->exc_traceback, &traceback);
-	if (err)
-		return err;
-	bool told = add_message(f, at, type, &text);
-	buf_clean(&clean, name, strlen(name), "");
-	err = buf_error(&text);
-	if (!err)
-		err = buf_error(&clean);
-	if (err)
-		return err;
-	const char *bare = !strncmp(name, "exceptions.", 11) ? "exceptions." : "";
-	ret->type = arena_strndup(f->arena, (char *)clean.data + strlen(bare),
-				  clean.len - strlen(bare));
-	if (told)
-		ret->message = arena_strndup(f->arena, (char *)text.data, text.len);
-	if (!ret->type || (told && !ret->message))
-		return error_nomem();
-	err = read_traceback(f, traceback, ret);
-	innermost_first(ret);
-	if (!err || err->kind == ERROR_NOMEM)
-		return err;
-	ret->gap = arena_strdup(f->arena, err->text);
-	error_free(err);
-	return ret->gap ? NULL : error_nomem();
+	if (!err && add_message(f, at, type, &text))
+		err = set_message(f, &text, ret);
+	return err ? err : add_traceback(f, traceback, ret);
 }
 
 // What AT came of: its __cause__, or its __context__ unless that is suppressed. 0: nothing.
@@ -260,6 +291,7 @@ static struct error *read_chain(struct py_frames *f, taddr at, taddr traceback,
 	struct py_exception *first = NULL, **to = &first;
 	struct error *err = NULL;
 
+	*ret = NULL;
 	for (size_t n = 0; !err && at && n < MAX_CHAIN; n++, traceback = 0) {
 		struct py_exception *e = arena_alloc(f->arena, sizeof(*e));
 
@@ -281,7 +313,8 @@ static struct error *read_chain(struct py_frames *f, taddr at, taddr traceback,
 		error_free(err);
 		err = NULL;
 	}
-	if (!err)
+	// What was only touched is nothing to show.
+	if (!err && !f->reader.touch_only)
 		*ret = first;
 	return err;
 }
@@ -289,7 +322,6 @@ static struct error *read_chain(struct py_frames *f, taddr at, taddr traceback,
 struct error *py_last_exception(struct py_frames *f, taddr interpreter, struct py_exception **ret)
 {
 	static const char *const names[] = { "last_exc", "last_value", "last_traceback" };
-	struct py_exception *exception = NULL;
 	taddr sys, last[ARRAY_SIZE(names)] = {};
 
 	*ret = NULL;
@@ -303,8 +335,117 @@ struct error *py_last_exception(struct py_frames *f, taddr interpreter, struct p
 		err = py_items_find(&f->reader, sys, names[i], &last[i]);
 	if (err || (!last[0] && !last[1]))
 		return err;
-	err = read_chain(f, last[0] ? last[0] : last[1], last[2], &exception);
-	if (!err && !f->reader.touch_only)
-		*ret = exception;
+	return read_chain(f, last[0] ? last[0] : last[1], last[2], ret);
+}
+
+// An exception as an interpreter keeps one: 3 pointers, or since 3.11 the value alone.
+struct held {
+	taddr type, value, traceback; /* 0: none */
+};
+
+static struct error *read_held(struct py_frames *f, taddr at, uint32_t type, uint32_t value,
+			       uint32_t traceback, struct held *ret)
+{
+	struct held held;
+
+	struct error *err = pointer(f, at, type, &held.type);
+	if (!err)
+		err = pointer(f, at, value, &held.value);
+	if (!err)
+		err = pointer(f, at, traceback, &held.traceback);
+	if (err)
+		return err;
+	// None stands for nothing where an except block has been left.
+	if (is_named(f, held.value, "NoneType"))
+		held.value = 0;
+	if (is_named(f, held.type, "NoneType"))
+		held.type = 0;
+	if (is_named(f, held.traceback, "NoneType"))
+		held.traceback = 0;
+	*ret = held;
+	return NULL;
+}
+
+// The innermost that is being handled, as sys.exc_info() looks for it.
+static struct error *find_handled(struct py_frames *f, taddr tstate, struct held *ret)
+{
+	const union py_offsets *o = offsets(f);
+	struct held held = {};
+	taddr item;
+
+	if (o->tstate_handled == PY_NONE)
+		return read_held(f, tstate, o->tstate_handled_type, o->tstate_handled_value,
+				 o->tstate_handled_traceback, ret);
+	// Each generator that runs has an item of its own, which points to that of its caller.
+	struct error *err = mem_u64(f->reader.mem, tstate + o->tstate_handled, &item);
+	for (size_t n = 0; !err && item && !held.value; n++) {
+		if (n == MAX_HANDLERS)
+			return py_limit("cut at %d generators within another", MAX_HANDLERS);
+		err = read_held(f, item, o->handled_type, o->handled_value, o->handled_traceback,
+				&held);
+		if (!err)
+			err = pointer(f, item, o->handled_previous, &item);
+	}
+	if (!err)
+		*ret = held;
 	return err;
+}
+
+// Up to 3.11 what C code raises is a class and what to make one of it from, until somebody asks.
+static struct error *read_unmade(struct py_frames *f, const struct held *held,
+				 struct py_exception *ret)
+{
+	_cleanup_(buf_deinit) struct buf text = {};
+	struct py_type class;
+
+	struct error *err = py_type_of(&f->reader, held->type, &class);
+	if (!err && class.kind != PY_TYPE)
+		err = error_new(ERROR_INPUT, "what is raised is no class");
+	if (!err)
+		err = read_name(f, held->type, ret);
+	if (!err && held->value && add_text(f, held->value, false, &text))
+		err = set_message(f, &text, ret);
+	return err ? err : add_traceback(f, held->traceback, ret);
+}
+
+static struct error *read_exception(struct py_frames *f, const struct held *held,
+				    struct py_exception **ret)
+{
+	struct py_type type;
+
+	if (held->value) {
+		struct error *err = py_type_of(&f->reader, held->value, &type);
+
+		if (err)
+			return err;
+		if (type.flags & PY_TYPE_EXCEPTION)
+			return read_chain(f, held->value, held->traceback, ret);
+	}
+	*ret = NULL;
+	if (!held->type && held->value)
+		return error_new(ERROR_INPUT, "what should be an exception is a %s", type.name);
+	if (!held->type)
+		return NULL;
+	struct py_exception *unmade = arena_alloc(f->arena, sizeof(*unmade));
+	struct error *err = unmade ? read_unmade(f, held, unmade) : error_nomem();
+	if (!err && !f->reader.touch_only)
+		*ret = unmade;
+	return err;
+}
+
+struct error *py_thread_exceptions(struct py_frames *f, taddr tstate,
+				   struct py_exception **handled_ret,
+				   struct py_exception **raised_ret)
+{
+	const union py_offsets *o = offsets(f);
+	struct held held = {};
+
+	*handled_ret = *raised_ret = NULL;
+	struct error *err = find_handled(f, tstate, &held);
+	if (!err)
+		err = read_exception(f, &held, handled_ret);
+	if (!err)
+		err = read_held(f, tstate, o->tstate_exception_type, o->tstate_exception,
+				o->tstate_exception_traceback, &held);
+	return err ? err : read_exception(f, &held, raised_ret);
 }

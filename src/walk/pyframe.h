@@ -26,11 +26,13 @@ struct py_frames {
 	struct py_reader reader;
 	struct arena *arena;
 	gaps *gaps;
+	bool hide;   /* what smells of a secret is not shown */
 	bool broken; /* something did not make sense */
 
 	struct seen index;
 	struct py_code *codes;
 	size_t n, room, lines_work;
+	size_t traced; /* frames of tracebacks that were read */
 	unsigned n_gaps;
 };
 

@@ -142,13 +142,13 @@ static void add_utf8(struct buf *buf, uint32_t c)
 	}
 }
 
-static struct error *add_clean(struct buf *ret, const struct buf *utf8, bool cut)
+static struct error *add_clean(struct buf *ret, const struct buf *utf8, const char *keep, bool cut)
 {
 	struct error *err = buf_error(utf8);
 
 	if (err)
 		return err;
-	buf_clean(ret, utf8->data, utf8->len, "");
+	buf_clean(ret, utf8->data, utf8->len, keep);
 	if (cut)
 		buf_addstr(ret, "...");
 	return buf_error(ret);
@@ -212,7 +212,8 @@ struct error *py_find_text(struct py_reader *reader, taddr at, struct py_text *r
 	return err;
 }
 
-struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct buf *ret)
+static struct error *read_str(struct py_reader *reader, taddr at, size_t max, const char *keep,
+			      struct buf *ret)
 {
 	_cleanup_(buf_deinit) struct buf raw = {}, utf8 = {};
 	struct py_text text;
@@ -224,7 +225,7 @@ struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct
 		bool cut = raw.len > max;
 		if (cut)
 			raw.len = max;
-		return add_clean(ret, &raw, cut);
+		return add_clean(ret, &raw, keep, cut);
 	}
 	struct error *err = check_object(reader, at, "str", &reader->str_type);
 	if (!err)
@@ -250,5 +251,15 @@ struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct
 			return error_new(ERROR_INPUT, "a str object with character 0x%x", c);
 		add_utf8(&utf8, c);
 	}
-	return add_clean(ret, &utf8, text.length > max);
+	return add_clean(ret, &utf8, keep, text.length > max);
+}
+
+struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct buf *ret)
+{
+	return read_str(reader, at, max, "", ret);
+}
+
+struct error *py_read_lines(struct py_reader *reader, taddr at, size_t max, struct buf *ret)
+{
+	return read_str(reader, at, max, "\n\t", ret);
 }

@@ -42,6 +42,10 @@ struct error *py_check_code(struct py_reader *reader, taddr at) __attribute__((w
 struct error *py_read_str(struct py_reader *reader, taddr at, size_t max, struct buf *ret)
 	__attribute__((warn_unused_result));
 
+/* The same, in which the ends of lines and tabs stay as they are. */
+struct error *py_read_lines(struct py_reader *reader, taddr at, size_t max, struct buf *ret)
+	__attribute__((warn_unused_result));
+
 /* Where the characters of a text are: str, 2.7's unicode. The type is not checked. */
 struct py_text {
 	taddr data;

@@ -64,7 +64,7 @@ struct walk {
 	size_t n_cursors, cursors_room;
 	unsigned until_clock;
 	int good_frames; /* whose code was read */
-	bool locals, hide;
+	bool locals;
 	LIST(struct { taddr at, interpreter; }) tstates; /* in the state's arena */
 	LIST(struct located) located; /* in the state's arena */
 };
@@ -492,13 +492,50 @@ static struct error *walk_locals(struct walk *w)
 		if (err)
 			break;
 		err = py_frames_gap(&w->f, "local variables",
-				    py_frame_locals(reader, from->frame, from->code, w->hide,
+				    py_frame_locals(reader, from->frame, from->code, w->f.hide,
 						    &w->state->arena, &list));
 		if (!w->capture)
 			w->state->threads.v[from->thread].frames.v[from->index].locals = list;
 	}
 	reader->deadline = 0;
 	return py_frames_gap(&w->f, "local variables", err);
+}
+
+/*
+ * Exceptions: of interpreters LIST, N of them, the last that nobody caught, and those that threads
+ * are concerned with.
+ */
+static struct error *walk_exceptions(struct walk *w, const taddr *list, int n)
+{
+	struct py_reader *reader = &w->f.reader;
+	struct error *err = NULL;
+
+	if (!w->exceptions)
+		return NULL;
+	reader->deadline = w->deadline;
+	// The main interpreter is the last of the list.
+	for (int i = n; !err && i-- > 0 && !w->state->last;)
+		err = py_frames_gap(&w->f, "the exception that nobody caught",
+				    py_last_exception(&w->f, list[i], &w->state->last));
+	for (size_t i = 0; !err && i < w->tstates.n; i++) {
+		struct py_exception *handled, *raised;
+
+		if (py_reader_late(reader)) {
+			err = py_frames_gap(&w->f, "exceptions that threads handled",
+					    py_limit("the time for them was up after %zu of %zu", i,
+						     w->tstates.n));
+			break;
+		}
+		err = py_frames_gap(&w->f, "the exception that a thread handled",
+				    py_thread_exceptions(&w->f, w->tstates.v[i].at, &handled, &raised));
+		if (w->capture)
+			continue;
+		w->state->threads.v[i].handled = handled;
+		w->state->threads.v[i].raised = raised;
+	}
+	reader->deadline = 0;
+	reader->late = false;
+	return err;
 }
 
 static struct error *walk_interpreters(struct walk *w)
@@ -534,10 +571,8 @@ static struct error *walk_interpreters(struct walk *w)
 	err = py_frames_gap(&w->f, "Python interpreters", err);
 	if (!err)
 		err = walk_stacks(w);
-	// The main interpreter is the last of the list.
-	for (int i = n; !err && w->exceptions && i-- > 0 && !w->state->last;)
-		err = py_frames_gap(&w->f, "the exception that nobody caught",
-				    py_last_exception(&w->f, list[i], &w->state->last));
+	if (!err)
+		err = walk_exceptions(w, list, n);
 	for (int i = 0; !err && i < n && w->names; i++)
 		err = py_frames_gap(&w->f, "names of Python threads",
 				    py_names_read(&w->f, list[i], w->state->interpreters[i], w->state));
@@ -585,10 +620,10 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 						 .max_threads = PY_MAX_THREADS,
 						 .max_frames = PY_MAX_FRAMES,
 						 .locals = hint->locals,
-						 .hide = hint->locals_redacted,
 						 .f = { .reader.touch_only = for_capture,
 							.arena = &state.arena,
-							.gaps = &state.gaps },
+							.gaps = &state.gaps,
+							.hide = hint->locals_redacted },
 						 .state = &state };
 
 	const struct py_layout *row = py_layout_row(hint->version);

@@ -48,6 +48,14 @@ struct py_frame {
 	py_locals locals; /* none unless the hint wants them */
 };
 
+struct py_exception {
+	char *type;    /* as the class is called, without its module */
+	char *message; /* what str() says where that can be known without running code; else NULL */
+	LIST(struct py_frame) traceback; /* innermost first */
+	char *gap;     /* why frames are missing at the inner end; NULL: all are there */
+	struct py_exception *cause; /* __cause__, or __context__ unless suppressed; NULL: none */
+};
+
 struct py_thread {
 	taddr tstate;
 	pid_t tid;	  /* native_thread_id, 0: the version has none */
@@ -57,14 +65,8 @@ struct py_thread {
 	bool holds_gil;
 	LIST(struct py_frame) frames; /* innermost first */
 	char *gap;	  /* why frames are missing at the outer end; NULL: all are there */
-};
-
-struct py_exception {
-	char *type;    /* as the class is called, without its module */
-	char *message; /* what str() says where that can be known without running code; else NULL */
-	LIST(struct py_frame) traceback; /* innermost first */
-	char *gap;     /* why frames are missing at the inner end; NULL: all are there */
-	struct py_exception *cause; /* __cause__, or __context__ unless suppressed; NULL: none */
+	struct py_exception *handled; /* what sys.exc_info() has; NULL: none */
+	struct py_exception *raised;  /* is on its way to whoever handles it; NULL: none */
 };
 
 /* An asyncio task that has not ended. Strings are NULL where they are unknown. */

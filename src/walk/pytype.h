@@ -39,6 +39,7 @@ struct py_type {
 #define PY_TYPE_INLINE_VALUES ((uint64_t)1 << 2)
 #define PY_TYPE_MANAGED_DICT  ((uint64_t)1 << 4)
 #define PY_TYPE_HEAP	      ((uint64_t)1 << 9)
+#define PY_TYPE_EXCEPTION     ((uint64_t)1 << 30) /* of an instance of BaseException */
 
 /* The type of the object at AT. What can be no object is ERROR_INPUT. */
 struct error *py_type_of(struct py_reader *reader, taddr at, struct py_type *ret)

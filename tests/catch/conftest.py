@@ -423,12 +423,15 @@ def pcatch(tmp_path):
 
 @pytest.fixture(scope="session")
 def victim(tmp_path_factory):
-    """victim("null-deref") is the path of that program, compiled when it is first asked for."""
+    """
+    victim("null-deref") is the path of that program, compiled when it is first asked for, with MORE
+    options of the compiler.
+    """
     folder = tmp_path_factory.mktemp("victims")
     # A path of 0700 above it would keep other users' processes away.
     flags = ["-g", "-O0", "-w", "-pthread", "-D_GNU_SOURCE", "-I", str(VICTIMS)]
 
-    def compiled(name):
+    def compiled(name, *more):
         program = folder / name
         if not program.exists():
             source = VICTIMS / (name + ".c")
@@ -438,7 +441,7 @@ def victim(tmp_path_factory):
             if not shutil.which(compiler.split()[0]):
                 pytest.skip("no compiler %s for %s" % (compiler, source.name))
             subprocess.run(
-                compiler.split() + flags + ["-o", str(program), str(source)], check=True
+                compiler.split() + flags + [*more, "-o", str(program), str(source)], check=True
             )
         return program
 
@@ -495,6 +498,7 @@ def every_python(request):
 
 DEATHS = VICTIMS / "deaths.py"
 ENDINGS = VICTIMS / "endings.py"
+HANDLING = VICTIMS / "handling.py"
 
 
 def python_frames(frames):

@@ -2,6 +2,7 @@
 """Python seen as it begins to take itself down, by a breakpoint that harms nobody."""
 import random
 import signal
+import subprocess
 import time
 
 import pytest
@@ -168,6 +169,17 @@ def test_message_of_a_mebibyte_is_cut(pcatch, every_python):
     message = report.json["python"]["exception"]["message"]
     assert 1000 < len(message) < 10000
     assert message.endswith("...")
+
+
+@pytest.mark.parametrize("options", [[], ["--no-redact"]])
+def test_secrets_in_a_message_are_not_told(pcatch, any_python, options):
+    report = pcatch.catch(
+        any_python, ENDINGS, "secret-told", options=options, stderr=subprocess.DEVNULL
+    )
+    message = report.json["python"]["exception"]["message"]
+    assert message.startswith("cannot log in:\npassword=")
+    assert ("hunter2" in message, "swordfish" in message) == (bool(options), bool(options))
+    assert options or "hunter2" not in report.text
 
 
 def test_keyboard_interrupt_that_nobody_caught(pcatch, every_python):

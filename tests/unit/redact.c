@@ -178,6 +178,18 @@ static void test_log_lines(void **state)
 		assert_string_equal(lines[i], out[i]);
 }
 
+static void test_text_of_several_lines(void **state)
+{
+	_cleanup_(arena_deinit) struct arena arena = {};
+	char *got;
+
+	(void)state;
+	assert_null(redact_text(&arena, "no\n\nrow: password=hunter2hunter2\n", &got));
+	assert_string_equal(got, "no\n\nrow: password=[redacted]\n");
+	assert_null(redact_text(&arena, "", &got));
+	assert_string_equal(got, "");
+}
+
 // Nobody's environment may hold a process up: each of these is as long as the kernel allows.
 static void test_long_texts_take_no_time(void **state)
 {
@@ -213,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_command_lines),
 		cmocka_unit_test(test_log_lines),
+		cmocka_unit_test(test_text_of_several_lines),
 		cmocka_unit_test(test_long_texts_take_no_time),
 	};
 

@@ -120,6 +120,11 @@ def huge_message():
     raise RuntimeError("x" * (1 << 20))
 
 
+def secret_told():
+    say()
+    raise RuntimeError("cannot log in:\npassword=hunter2hunter2\nnor to http://u:swordfish@db/")
+
+
 class OwnError(Exception):
     pass
 
