@@ -449,51 +449,51 @@ def victim(tmp_path_factory):
 
 
 def pythons():
-    """Interpreters by version, those of pyenv and the system's."""
+    """An interpreter, or None, of each version: pyenv's, else the PATH's; and the system's."""
     found = {}
-    for minor in range(8, 14):
-        pattern = "%s/.pyenv/versions/3.%d.*/bin/python3" % (os.path.expanduser("~"), minor)
+    for version in ["2.7"] + ["3.%d" % minor for minor in range(6, 16)]:
+        pattern = "%s/.pyenv/versions/%s.*/bin/python%s" % (
+            os.path.expanduser("~"),
+            version,
+            version,
+        )
         paths = sorted(glob.glob(pattern))
-        found["3.%d" % minor] = paths[-1] if paths else None
-    found["system"] = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else None
+        found[version] = paths[-1] if paths else shutil.which("python" + version)
+    system = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else None
+    for version, path in found.items():
+        # Once is enough.
+        if path and system and os.path.samefile(path, system):
+            found[version] = None
+    found["system"] = system
     return found
 
 
 PYTHONS = pythons()
 
+# What dies is the same in all; these differ in how frames are linked, and lines and states kept.
+SAMPLE = ["2.7", "3.8", "3.10", "3.12", "3.13", "3.15", "system"]
+
+
+def interpreter(version):
+    if not PYTHONS[version]:
+        pytest.skip("no CPython %s in ~/.pyenv/versions or /usr/bin" % version)
+    return PYTHONS[version]
+
 
 @pytest.fixture(params=list(PYTHONS))
+def every_python(request):
+    return interpreter(request.param)
+
+
+@pytest.fixture(params=SAMPLE)
 def python(request):
-    path = PYTHONS[request.param]
-    if not path:
-        pytest.skip("no CPython %s in ~/.pyenv/versions or /usr/bin" % request.param)
-    return path
+    """One of each family: for what does not hang on the interpreter's structures alone."""
+    return interpreter(request.param)
 
 
 @pytest.fixture(scope="session")
 def any_python():
     return PYTHONS["system"] or next(path for path in PYTHONS.values() if path)
-
-
-def every_version():
-    """All minor versions that are walked, the system's interpreter among them."""
-    found = dict(PYTHONS)
-    for version in ("2.7", "3.6", "3.7", "3.14", "3.15"):
-        pattern = "%s/.pyenv/versions/%s.*/bin/python" % (os.path.expanduser("~"), version)
-        paths = sorted(glob.glob(pattern))
-        found[version] = paths[-1] if paths else None
-    return found
-
-
-EVERY_PYTHON = every_version()
-
-
-@pytest.fixture(params=list(EVERY_PYTHON))
-def every_python(request):
-    path = EVERY_PYTHON[request.param]
-    if not path:
-        pytest.skip("no CPython %s in ~/.pyenv/versions or /usr/bin" % request.param)
-    return path
 
 
 DEATHS = VICTIMS / "deaths.py"

@@ -207,7 +207,11 @@ def test_kernel_s_core_says_what_the_dump_says(pcatch, victim, tmp_path, name):
 
 def test_kernel_s_core_of_a_python_says_what_the_dump_says(pcatch, python, tmp_path):
     core, truth = kernel_core(tmp_path / "kernel", python, DEATHS, "segfault")
-    said = said_of(show(pcatch, core))
+    shown = show(pcatch, core)
+    if any("%s: nothing tells" % python in gap["why"] for gap in shown["gaps"]):
+        # Of a file the kernel keeps the first page, out of which patchelf moves this.
+        pytest.skip("the kernel's core does not hold the build id of %s" % python)
+    said = said_of(shown)
     assert said == said_of(pcatch.catch(python, DEATHS, "segfault").json)
     assert (truth["frames"][0]["function"], truth["frames"][0]["line"]) in [
         (function.split(".")[-1], line) for function, _, line in said["python"]

@@ -35,14 +35,17 @@ def test_this_machine(pcatch):
 
 def test_python_process_is_recognised_and_not_stopped(pcatch, python):
     need_attach()
-    target = pcatch.start(python, "-c", "print('{}', flush=True); input()")
+    target = pcatch.start(python, "-c", "import sys; print('{}'); sys.stdout.flush(); sys.stdin.readline()")
     target.said()
     checks = doctor(pcatch, target.pid)
     assert checks["attach"]["state"] == "yes"
     assert checks["symbols"]["state"] in ("yes", "partly")
     if checks["Python"]["state"] != "yes":
         assert "version" in checks["Python"]["text"]
-    version = subprocess.run([python, "-V"], capture_output=True, text=True).stdout.split()[1]
+    told = subprocess.run(
+        [python, "-V"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    version = told.stdout.split()[1]
     assert "CPython " + ".".join(version.split(".")[:2]) in checks["Python"]["text"]
     assert tracers_of(target.pid) == {0}
     target.go()

@@ -56,8 +56,8 @@ def test_signal_sent_by_another_process_is_blamed_on_it(pcatch, victim, name):
     assert report.fault is None or report.fault["class"] == "other"
 
 
-def test_killed_process_still_yields_its_stacks(pcatch, python):
-    report = pcatch.catch(python, DEATHS, "four-threads", kill=signal.SIGKILL)
+def test_killed_process_still_yields_its_stacks(pcatch, every_python):
+    report = pcatch.catch(every_python, DEATHS, "four-threads", kill=signal.SIGKILL)
     if report.cause == "killed-by-unknown":
         gaps = [g for g in report.json["gaps"] if g.get("remedy") and "sen" in g["what"] + g["why"]]
         assert gaps, "the missing sender is a gap that names its remedy: %s" % report.json["gaps"]

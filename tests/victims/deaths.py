@@ -1,18 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""deaths.py HOW: a Python process that dies in the way named, CPython 3.8 and later.
+"""deaths.py HOW: a Python process that dies in the way named, any CPython from 2.7 on.
 
 First it prints the truth as one line of JSON: pid, tid, and for each thread its Python frames,
 innermost first. Then it waits for stdin; whoever wants to attach first keeps that open. A death on
 the line of say() is where the frames of the truth still hold when it comes.
 """
 import ctypes
-import faulthandler
 import json
 import os
 import signal
 import sys
 import threading
 import time
+
+try:
+    import faulthandler
+except ImportError:  # before 3.3
+    faulthandler = None
+
+tids = {}  # of each Thread
+
+
+class Thread(threading.Thread):
+    def run(self):
+        tids[self] = gettid()
+        threading.Thread.run(self)
+
+
+def gettid():
+    # threading has it from 3.8 on only.
+    return int(os.readlink("/proc/thread-self").split("/")[-1])
 
 
 def frames_of(frame):
@@ -25,7 +42,7 @@ def frames_of(frame):
 
 
 def say(**more):
-    mine = threading.get_native_id()
+    mine = gettid()
     truth = {
         "pid": os.getpid(),
         "tid": mine,
@@ -35,8 +52,8 @@ def say(**more):
     }
     frames = sys._current_frames()
     for thread in threading.enumerate():
-        if thread.native_id != mine and thread.ident in frames:
-            truth["threads"][str(thread.native_id)] = {
+        if tids.get(thread, mine) != mine and thread.ident in frames:
+            truth["threads"][str(tids[thread])] = {
                 "name": thread.name,
                 "frames": frames_of(frames[thread.ident]),
             }
@@ -46,7 +63,7 @@ def say(**more):
 
 
 def nested(die):
-    class Request:
+    class Request(object):
         def handle(self):
             return [self.query() for _ in range(1)]
 
@@ -57,7 +74,7 @@ def nested(die):
 
 
 def in_thread(die):
-    thread = threading.Thread(target=nested, args=(die,), name="worker")
+    thread = Thread(target=nested, args=(die,), name="worker")
     thread.start()
     thread.join()
 
@@ -108,8 +125,10 @@ def uncaught_own():
     try:
         {}["customer"]
     except KeyError as error:
+        payment = PaymentError("no customer: 42")
+        payment.__cause__ = error
         say()
-        raise PaymentError("no customer: 42") from error
+        raise payment
 
 
 def memory_error():
@@ -160,7 +179,7 @@ def waiting():
 
 
 def four_threads():
-    barrier = threading.Barrier(5)
+    begun = threading.Semaphore(0)
     lock = threading.Lock()
     lock.acquire()
 
@@ -168,17 +187,21 @@ def four_threads():
         inner(n)
 
     def inner(n):
-        barrier.wait()
+        begun.release()
         lock.acquire()
 
+    mine = sys._getframe()
     for n in range(4):
-        threading.Thread(target=outer, args=(n,), name="worker-%d" % n, daemon=True).start()
-    barrier.wait()
-    # Until each has come from the barrier to the lock and its frames do not change any more.
+        thread = Thread(target=outer, args=(n,), name="worker-%d" % n)
+        thread.daemon = True
+        thread.start()
+    for n in range(4):
+        begun.acquire()
+    # Until each has come from saying so to the lock and its frames do not change any more.
     while any(
         frame.f_code.co_name != "inner" or frame.f_lineno != inner.__code__.co_firstlineno + 2
-        for ident, frame in sys._current_frames().items()
-        if ident != threading.get_ident()
+        for frame in sys._current_frames().values()
+        if frame is not mine
     ):
         time.sleep(0.001)
     say(), signal.pause()
@@ -207,6 +230,6 @@ DEATHS = {
 }
 
 if __name__ == "__main__":
-    if "faulthandler" in sys.argv[2:]:
+    if "faulthandler" in sys.argv[2:] and faulthandler:
         faulthandler.enable()
     DEATHS[sys.argv[1]]()
