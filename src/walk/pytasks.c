@@ -7,7 +7,8 @@
 #include "../cleanup.h"
 #include "pyitems.h"
 
-#define MAX_CHAIN 256 // coroutines that await each other
+#define MAX_CHAIN 1024 // coroutines that await each other
+#define MAX_FRAMES ((size_t)1 << 18) // of all tasks
 #define MAX_BASES 16
 #define MAX_NAME  256
 #define MAX_CHILDREN 1024 // of one gather()
@@ -18,7 +19,7 @@ struct walk {
 	const union py_offsets *o;
 	struct py_state *state;
 	struct seen seen; /* tasks, by their number in the state */
-	size_t left_out;
+	size_t left_out, frames;
 };
 
 static struct error *field_of(struct walk *w, taddr object, uint32_t offset, taddr *ret)
@@ -211,15 +212,23 @@ static struct error *take_running(struct walk *w, taddr frame, struct py_task *t
 // From the task's own coroutine to the innermost one.
 static struct error *follow_chain(struct walk *w, taddr at, struct py_task *task)
 {
+	taddr met[MAX_CHAIN];
 	struct error *err = NULL;
 
-	for (int i = 0; !err && at; i++) {
+	for (size_t i = 0; !err && at; i++) {
 		struct suspended s = {};
 		struct py_type type;
 		taddr next = 0;
 
-		if (i == MAX_CHAIN)
-			return py_limit("cut after %d coroutines", i);
+		if (i == MAX_CHAIN || w->frames == MAX_FRAMES)
+			err = py_limit("cut after %zu coroutines", i);
+		for (size_t k = 0; k < i && !err; k++)
+			if (met[k] == at)
+				err = error_new(ERROR_INPUT, "0x%llx awaits itself",
+						(unsigned long long)at);
+		if (err)
+			break;
+		met[i] = at;
 		err = py_type_of(w->reader, at, &type);
 		if (err)
 			break;
@@ -234,6 +243,7 @@ static struct error *follow_chain(struct walk *w, taddr at, struct py_task *task
 		if (s.running && !i)
 			return take_running(w, s.frame, task);
 		err = add_frame(w, s.frame, task);
+		w->frames++;
 		if (!err && s.awaiting)
 			err = top_of_stack(w, s.frame, &next);
 		at = next;

@@ -67,7 +67,7 @@ taddr fake_room(struct fake *f, size_t size)
 
 taddr fake_type(struct fake *f, const char *name)
 {
-	taddr text = fake_room(f, strlen(name) + 1), type = fake_room(f, 256);
+	taddr text = fake_room(f, strlen(name) + 1), type = fake_room(f, 512);
 
 	memcpy(fake_at(f, text), name, strlen(name) + 1);
 	fake_put64(f, type + f->py.offsets.type_name, text);
@@ -200,7 +200,7 @@ taddr fake_frame(struct fake *f, taddr code, int offset, bool entry, taddr back)
 static taddr make_thread(struct fake *f, taddr interpreter, taddr next, taddr frame, int number)
 {
 	const union py_offsets *o = &f->py.offsets;
-	taddr ret = fake_room(f, 512);
+	taddr ret = fake_room(f, 2048);
 
 	fake_put64(f, ret + o->tstate_next, next);
 	fake_point(f, ret + o->tstate_interp, interpreter, "thread's interpreter");
@@ -220,7 +220,7 @@ static taddr make_thread(struct fake *f, taddr interpreter, taddr next, taddr fr
 static taddr make_interpreter(struct fake *f, taddr next, uint64_t id)
 {
 	const union py_offsets *o = &f->py.offsets;
-	taddr ret = fake_room(f, o->interp_threads + 8192);
+	taddr ret = fake_room(f, o->interp_threads + 16384);
 
 	fake_point(f, ret + o->interp_next, next, "next interpreter");
 	if (o->interp_id != PY_NONE)

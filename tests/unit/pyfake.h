@@ -14,7 +14,7 @@
  * That the offsets are those of real interpreters is tests/walk's to prove.
  */
 #define FAKE_BASE ((taddr)0x7f1200000000)
-#define FAKE_ROOM ((size_t)4 << 20)
+#define FAKE_ROOM ((size_t)8 << 20)
 #define FAKE_POINTERS 128
 #define FAKE_FIRST_LINE 10
 

@@ -540,14 +540,14 @@ static void names_come_out_clean_and_bounded(void **unused)
 	assert_non_null(text);
 	memset(text, 'y', 3 * PY_MAX_STRING);
 	fake_put64(&f, f.codes[1] + py->offsets.code_qualname,
-	      fake_str(&f, text, 3 * PY_MAX_STRING, 1, true, true));
+		   fake_str(&f, text, 3 * PY_MAX_STRING, 1, true, true));
 	// Kind 3 is none, and no character is greater than 0x10ffff.
 	taddr odd_kind = fake_str(&f, "abc", 3, 1, true, true);
 	fake_put32(&f, odd_kind + py->offsets.str_state, 3u << py->offsets.str_kind_bit |
 							    1u << py->offsets.str_compact_bit);
 	fake_put64(&f, f.codes[2] + py->offsets.code_qualname, odd_kind);
 	fake_put64(&f, f.codes[3] + py->offsets.code_qualname,
-	      fake_str(&f, (const uint32_t[]){ 0x110000 }, 1, 4, false, true));
+		   fake_str(&f, (const uint32_t[]){ 0x110000 }, 1, 4, false, true));
 
 	_cleanup_(py_state_deinit) struct py_state state = {};
 	walk(&f, &state);
