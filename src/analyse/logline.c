@@ -102,9 +102,15 @@ static bool sane_day(const struct tm *tm)
 	return tm->tm_mon >= 0 && tm->tm_mon < 12 && tm->tm_mday >= 1 && tm->tm_mday <= 31;
 }
 
+// 0 for a time that nanoseconds cannot count to: any year may stand in a line.
 static int64_t epoch(struct tm *tm, int64_t fraction, int64_t offset)
 {
-	return ((int64_t)timegm(tm) - offset) * SECOND + fraction;
+	int64_t at;
+
+	if (__builtin_mul_overflow((int64_t)timegm(tm) - offset, SECOND, &at) ||
+	    __builtin_add_overflow(at, fraction, &at))
+		return 0;
+	return at;
 }
 
 struct stamp {
@@ -241,11 +247,17 @@ static bool parse_stamp(const char *line, const struct log_clock *clock, struct 
 int64_t logline_time(const char *line, const struct log_clock *clock, size_t *head_ret,
 		     bool *zoned_ret)
 {
+	struct log_clock sane = *clock;
 	struct stamp stamp;
 
+	// The clock may be a dump's: no zone is that far away, and no death that far ahead.
+	if (sane.utc_offset < -DAY / SECOND || sane.utc_offset > DAY / SECOND)
+		sane.utc_offset = 0;
+	if (sane.latest < 0 || sane.latest > INT64_MAX - 2 * DAY)
+		sane.latest = 0;
 	if (head_ret)
 		*head_ret = 0;
-	if (!parse_stamp(line, clock, &stamp))
+	if (!parse_stamp(line, &sane, &stamp))
 		return 0;
 	if (head_ret)
 		*head_ret = (size_t)(stamp.end - line);

@@ -352,9 +352,12 @@ static void check_block(struct cursor *c, struct checked *ret)
 // made into nothing.
 static bool check_program(struct buf *program, uint16_t machine, struct checked *ret)
 {
-	struct cursor c = { .p = program->data, .end = program->data + program->len };
+	struct cursor c = {};
 	unsigned remembered = 0;
 
+	// Nothing to check, and nothing that a pointer could be computed from.
+	if (program->len)
+		c = (struct cursor){ .p = program->data, .end = program->data + program->len };
 	while (c.p < c.end && !c.over) {
 		uint8_t *at = program->data + (c.p - program->data);
 		unsigned op = (unsigned)take(&c, 1);
