@@ -336,6 +336,10 @@ const char *scene_signal(struct opinion *opinion, int signo)
 
 static const char *name_of(const struct process_ref *process)
 {
+	const char *program = supervisor_program(process);
+
+	if (program)
+		return program;
 	if (process->comm && *process->comm)
 		return process->comm;
 	if (process->exe && *process->exe)

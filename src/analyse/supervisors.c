@@ -111,14 +111,23 @@ static const struct supervisor *by_name(const char *name)
 	return NULL;
 }
 
-// "python3 /usr/bin/supervisord", "python3 -m gunicorn app:app": the name of the program.
+// "python3 /usr/bin/supervisord", "python3 -B -m gunicorn app:app": the name of the program.
 static const char *python_program(const strings *cmdline)
 {
-	if (cmdline->n < 2 || strncmp(path_basename(cmdline->v[0]), "python", 6) != 0)
+	size_t i = 1;
+
+	if (!cmdline->n || strncmp(path_basename(cmdline->v[0]), "python", 6) != 0)
 		return NULL;
-	if (!strcmp(cmdline->v[1], "-m"))
-		return cmdline->n > 2 ? cmdline->v[2] : NULL;
-	return path_basename(cmdline->v[1]);
+	for (; i < cmdline->n && cmdline->v[i][0] == '-'; i++) {
+		if (!strcmp(cmdline->v[i], "-m"))
+			return i + 1 < cmdline->n ? cmdline->v[i + 1] : NULL;
+		if (!strcmp(cmdline->v[i], "-c"))
+			return NULL;
+		// These two may have their argument behind them.
+		if (!strcmp(cmdline->v[i], "-W") || !strcmp(cmdline->v[i], "-X"))
+			i++;
+	}
+	return i < cmdline->n ? path_basename(cmdline->v[i]) : NULL;
 }
 
 const struct supervisor *supervisor_of(const struct process_ref *process)
@@ -131,6 +140,13 @@ const struct supervisor *supervisor_of(const struct process_ref *process)
 	if (!found && cmdline->n)
 		found = by_name(path_basename(cmdline->v[0]));
 	return found ? found : by_name(python_program(cmdline));
+}
+
+const char *supervisor_program(const struct process_ref *process)
+{
+	const char *name = python_program(&process->cmdline);
+
+	return by_name(name) ? name : NULL;
 }
 
 const char *supervisor_reason(const struct supervisor *supervisor, int signo, int before)

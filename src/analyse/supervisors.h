@@ -22,6 +22,12 @@ struct supervisor {
 /* NULL: none that is known. */
 const struct supervisor *supervisor_of(const struct process_ref *process);
 
+/*
+ * "uvicorn" for a process that is called "python3" and runs such a program; NULL for all others.
+ * Borrowed from PROCESS.
+ */
+const char *supervisor_program(const struct process_ref *process);
+
 /* What SUPERVISOR means by SIGNO after it had sent BEFORE (0: nothing); NULL for nothing known. */
 const char *supervisor_reason(const struct supervisor *supervisor, int signo, int before);
 

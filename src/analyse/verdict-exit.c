@@ -5,6 +5,7 @@
 
 #include "../cleanup.h"
 #include "judges.h"
+#include "supervisors.h"
 #include "traceback.h"
 
 // How a thread of a Python process came to call exit_group, from its native frames.
@@ -188,10 +189,17 @@ bool judge_shutdown(const struct findings *findings, struct opinion *opinion)
 		how = opinion_text(opinion, " through os._exit at %s", scene_place(opinion, frame));
 	if (elapsed >= 0)
 		time = opinion_text(opinion, " %s later", scene_duration(opinion, elapsed));
+	const struct supervisor *keeper = supervisor_of(&event->sender.process);
+	const char *reason = keeper ? supervisor_reason(keeper, event->info.signo, 0) : NULL;
 	opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, LIKELY,
-		      "%s from %s asked it to stop; it handled the signal and exited%s with code "
+		      "%s from %s%s asked it to stop; it handled the signal and exited%s with code "
 		      "%d%s.",
-		      signal, scene_sender(opinion, &event->sender), time, death->exit_code, how);
+		      signal, scene_sender(opinion, &event->sender),
+		      event->sender.relation == RELATION_PARENT ? ", its parent," : "", time,
+		      death->exit_code, how);
+	if (reason)
+		opinion_for(opinion, "supervisor", "%s from %s usually means: %s", signal,
+			    keeper->title, reason);
 	tell_code(findings, opinion);
 	if (elapsed >= 0)
 		opinion_for(opinion, "timing", "the shutdown took %s from the first %s to the exit",
@@ -251,10 +259,16 @@ bool judge_os_exit(const struct findings *findings, struct opinion *opinion)
 	const char *at = scene_place(opinion, frame), *from = "";
 	if (own && own != frame)
 		from = opinion_text(opinion, ", called from %s", scene_place(opinion, own));
-	opinion_claim(opinion, CAUSE_OS_EXIT, way == WAY_OS_EXIT ? CERTAIN : LIKELY,
-		      "It was ended at once by %s(%d) at %s%s: no cleanup, no message, no "
-		      "traceback.",
-		      caller ? "C's _exit" : "os._exit", code, at, from);
+	if (child)
+		opinion_claim(opinion, CAUSE_OS_EXIT, way == WAY_OS_EXIT ? CERTAIN : LIKELY,
+			      "It was a child of multiprocessing whose work was over: it ended itself "
+			      "with exit code %d at %s%s.",
+			      code, at, from);
+	else
+		opinion_claim(opinion, CAUSE_OS_EXIT, way == WAY_OS_EXIT ? CERTAIN : LIKELY,
+			      "It was ended at once by %s(%d) at %s%s: no cleanup, no message, no "
+			      "traceback.",
+			      caller ? "C's _exit" : "os._exit", code, at, from);
 	tell_code(findings, opinion);
 	opinion_for(opinion, "python", "the interpreter was whole, and its thread %d was at %s",
 		    findings->dying->thread ? (int)findings->dying->thread->tid : 0,

@@ -72,14 +72,19 @@ void verdict_tell_memory(const struct findings *findings, struct opinion *opinio
 
 bool judge_cpu_limit_kill(const struct findings *findings, struct opinion *opinion)
 {
+	const struct death *death = &findings->snapshot->death;
 	uint64_t soft, hard;
 	double used = scene_cpu_seconds(findings);
 
 	if (!killed_by(findings, SIGKILL) || sender_known(findings) || used < 0 ||
 	    !scene_limit(findings, "Max cpu time", &soft, &hard) || hard == UINT64_MAX)
 		return false;
-	// The kernel counts in nanoseconds, /proc in hundredths.
-	if (used + 0.05 < (double)hard)
+	bool by_kernel = death->info.code == SI_KERNEL &&
+			 death->sender.process.pid == findings->snapshot->process.pid;
+	// The kernel counts in nanoseconds, /proc in hundredths. What the limit is compared with are
+	// whole ticks, of which who shares a busy CPU is charged too many (kernel/sched/cputime.c); so
+	// much less is believed when the kernel is known to have done it, in the process's own time.
+	if (used + (by_kernel ? (double)hard / 4 : 0.05) < (double)hard)
 		return false;
 	const struct frame *python = scene_python_frame(findings);
 	opinion_claim(opinion, CAUSE_RESOURCE_LIMIT, LIKELY,
@@ -91,6 +96,9 @@ bool judge_cpu_limit_kill(const struct findings *findings, struct opinion *opini
 		    " s, and the kernel sends SIGKILL there",
 		    used, hard);
 	opinion_for(opinion, "exit status", "SIGKILL ended it");
+	if (by_kernel)
+		opinion_for(opinion, "tracepoint",
+			    "the kernel itself sent SIGKILL, while the process was running");
 	scene_tell_python(findings, opinion, "when it was killed the thread was at");
 	verdict_rule_out_for_kill(opinion);
 	opinion_advise(opinion,
@@ -512,7 +520,9 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 		after = opinion_text(opinion, " %s after %s", scene_duration(opinion, elapsed),
 				     scene_signal(opinion, before->info.signo));
 	const char *reason = reason_of(&sender, signo, before);
-	if (reason)
+	if (sender.on_behalf)
+		likely = " by way of the kernel, likely with all of its cgroup (cgroup.kill)";
+	else if (reason)
 		likely = opinion_text(opinion, ", likely: %s", reason);
 	opinion_claim(opinion, cause, CERTAIN, "%s from %s%s killed it%s%s%s.", signal,
 		      scene_sender(opinion, &sender), relation, after, likely,
@@ -521,6 +531,13 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 		opinion_for(opinion, "supervisor", "%s%s from %s usually means: %s", signal,
 			    before ? " after such a request" : "", supervisor_title(&sender), reason);
 	scene_tell_sender(findings, opinion, &sender);
+	if (sender.on_behalf)
+		opinion_for(opinion, "tracepoint",
+			    "the kernel sent it in that process's name, as it does for a write to "
+			    "cgroup.kill; its cgroup was %s",
+			    findings->snapshot->process.cgroup
+				    ? opinion_clip(opinion, findings->snapshot->process.cgroup, 200)
+				    : "not known");
 	scene_tell_python(findings, opinion, "at that moment it was at");
 	if (signal_is_fault(signo) || signo == SIGABRT)
 		opinion_rule_out(opinion, signo == SIGABRT ? CAUSE_ABORT : CAUSE_NATIVE_CRASH,

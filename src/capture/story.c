@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../live/procfs.h"
 
 #define SECOND INT64_C(1000000000)
 // Clocks are read one after the other, and a stop is served a little after its signal was sent.
@@ -106,6 +107,14 @@ static struct error *add_untaken(struct snapshot *snapshot, const struct sent *s
 	return NULL;
 }
 
+// Who sent a signal to a child that was too young to have been looked at is told its place now.
+static struct error *relate(struct snapshot *snapshot, struct sender *sender)
+{
+	if (sender->relation != RELATION_UNKNOWN && sender->relation != RELATION_OTHER)
+		return NULL;
+	return procfs_sender_finish(&snapshot->process, &snapshot->arena, sender);
+}
+
 struct error *story_complete(struct snapshot *snapshot, const sents *sent, const sents *passed)
 {
 	struct death *death = &snapshot->death;
@@ -133,5 +142,7 @@ struct error *story_complete(struct snapshot *snapshot, const sents *sent, const
 	for (size_t i = 0; !err && !death->earlier_dropped && i < sent->n; i++)
 		if (asks_to_end(&sent->v[i]) && !is_told(snapshot, &sent->v[i]))
 			err = add_untaken(snapshot, &sent->v[i]);
-	return err;
+	for (size_t i = 0; !err && i < death->earlier.n; i++)
+		err = relate(snapshot, &death->earlier.v[i].sender);
+	return err ? err : relate(snapshot, &death->sender);
 }

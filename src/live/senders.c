@@ -299,6 +299,15 @@ static void give_up_strangers(struct senders *s, int64_t now)
 	}
 }
 
+/*
+ * kill(2) aims at processes; tgkill(2) at threads, and says SI_TKILL. SIGKILL to a thread with the
+ * siginfo of kill(2) is the kernel's send_sig() in somebody's name: __cgroup_kill().
+ */
+static bool is_on_behalf(int64_t signo, int64_t code, int64_t group)
+{
+	return signo == SIGKILL && code == SI_USER && !group;
+}
+
 static void keep(struct senders *s, const struct perf_record *r)
 {
 	const struct tracepoint *tp = &s->generate;
@@ -329,7 +338,8 @@ static void keep(struct senders *s, const struct perf_record *r)
 				      .result = (int)result,
 				      .sender = { .process = { .pid = r->pid, .uid = (uid_t)-1 },
 						  .tid = r->tid,
-						  .source = SOURCE_TRACEPOINT } },
+						  .source = SOURCE_TRACEPOINT,
+						  .on_behalf = is_on_behalf(signo, code, group) } },
 			    .target = target,
 			    .target_global = (pid_t)pid,
 			    .sender_global = (pid_t)common_pid,

@@ -117,6 +117,7 @@ static const struct field sender_record_fields[] = {
 	ENUM(struct sender, source, sources),
 	F(struct sender, gone),
 	F(struct sender, forwarded),
+	F(struct sender, on_behalf),
 	{},
 };
 RECORD_TYPE(sender_record, struct sender);

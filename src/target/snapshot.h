@@ -91,6 +91,11 @@ struct sender {
 	bool gone; /* had ended before it could be looked at */
 	/* The signal reached the target through `pcatch run`, which had it from this sender. */
 	bool forwarded;
+	/*
+	 * It sent no signal itself: the kernel did, in its name, while serving another request of it.
+	 * Writing to cgroup.kill is the one that is known.
+	 */
+	bool on_behalf;
 };
 
 /* A signal that came before the end. Equal ones in a row are counted, not listed. */

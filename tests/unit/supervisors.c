@@ -24,6 +24,9 @@ static void test_supervisors_are_known_by_name_script_or_module(void **state)
 	char script[] = "/usr/bin/supervisord", uvicorn[] = "uvicorn", title[] = "gunicorn: master";
 	char *by_script[] = { python, script }, *by_module[] = { python, module, uvicorn };
 	char *by_title[] = { title }, *bare[] = { python, module };
+	char bytes[] = "-B", x[] = "-X", dev[] = "dev", code[] = "-c";
+	char *by_options[] = { python, bytes, x, dev, module, uvicorn };
+	char *by_code[] = { python, code, uvicorn };
 
 	(void)state;
 	assert_string_equal(by(gunicorn, NULL, NULL, 0)->title, "gunicorn's master");
@@ -33,6 +36,8 @@ static void test_supervisors_are_known_by_name_script_or_module(void **state)
 	assert_string_equal(by(comm, python, by_module, 3)->title, "uvicorn's supervisor");
 	assert_string_equal(by(comm, python, by_title, 1)->title, "gunicorn's master");
 	assert_null(by(comm, python, bare, 2));
+	assert_string_equal(by(comm, python, by_options, 6)->title, "uvicorn's supervisor");
+	assert_null(by(comm, python, by_code, 3));
 	assert_null(by(comm, NULL, NULL, 0));
 	assert_null(by(NULL, NULL, NULL, 0));
 }

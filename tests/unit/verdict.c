@@ -325,6 +325,13 @@ static void forked_child(struct world *w)
 	exception(w, "ValueError", "c");
 }
 
+static void forked_child_done(struct world *w)
+{
+	forked_child(w);
+	exits(w, 0);
+	w->findings.python.exception = NULL;
+}
+
 static void watchdog(struct world *w)
 {
 	exits(w, 1);
@@ -866,6 +873,26 @@ static void kill_below_cpu_limit(struct world *w)
 	     "4242 (python3) R 100 4242 4242 0 -1 4194304 1 0 0 0 500 4 0 0 20 0");
 }
 
+// Charged in whole ticks, of which a busy CPU gives too many.
+static void kill_by_kernel_near_cpu_limit(struct world *w)
+{
+	kill_cpu_limit(w);
+	text(&w->snapshot.process.stat,
+	     "4242 (python3) R 100 4242 4242 0 -1 4194304 1 0 0 0 900 4 0 0 20 0");
+	w->snapshot.death.info = (struct signal_info){ .signo = SIGKILL, .code = SI_KERNEL };
+	w->snapshot.death.sender = (struct sender){ .kind = SENDER_KERNEL,
+						    .process = { .pid = PID },
+						    .source = SOURCE_TRACEPOINT };
+}
+
+static void kill_by_cgroup(struct world *w)
+{
+	dies(w, SIGKILL, SI_USER, 55);
+	w->snapshot.death.sender.source = SOURCE_TRACEPOINT;
+	w->snapshot.death.sender.on_behalf = true;
+	w->snapshot.process.cgroup = (char *)"/shop.slice/web.service";
+}
+
 static void kill_itself(struct world *w)
 {
 	kill_9(w), in_syscall(w, "kill", PID, SIGKILL, 0);
@@ -937,6 +964,7 @@ static const struct {
 	CASE(raw_exit_in_extension, CAUSE_OS_EXIT, CERTAIN, "called by give_up", "C's _exit(4)"),
 	CASE(c_exit, CAUSE_EXIT_CODE, CERTAIN, NULL, "exit(5)", "give_up (_fast.",
 	     "app.py:31 in stream"),
+	CASE(forked_child_done, CAUSE_OS_EXIT, CERTAIN, NULL, "work was over", "!no cleanup"),
 	CASE(forked_child, CAUSE_UNCAUGHT_EXCEPTION, LIKELY, NULL, "ValueError (c)"),
 	CASE(watchdog, CAUSE_EXIT_CODE, CERTAIN, "watchdog", "faulthandler's watchdog", "0:00:05"),
 	CASE(watchdog_stripped, CAUSE_EXIT_CODE, LIKELY, "Timeout", "faulthandler's watchdog"),
@@ -1027,6 +1055,10 @@ static const struct {
 	     NULL, "SIGKILL"),
 	CASE(kill_seen_while_oom, CAUSE_KILLED_BY_PROCESS, CERTAIN, NULL, "killer (pid 55)"),
 	CASE(kill_cpu_limit, CAUSE_RESOURCE_LIMIT, LIKELY, "10.02 s", "10 s"),
+	CASE(kill_by_kernel_near_cpu_limit, CAUSE_RESOURCE_LIMIT, LIKELY, "the kernel itself",
+	     "10 s"),
+	CASE(kill_by_cgroup, CAUSE_KILLED_BY_PROCESS, CERTAIN, "/shop.slice/web.service",
+	     "cgroup.kill", "killer (pid 55)"),
 	CASE(kill_below_cpu_limit, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN, NULL, "SIGKILL"),
 	CASE(kill_itself, CAUSE_TERMINATED_BY_SIGNAL, LIKELY, "kill", "SIGKILL to itself",
 	     "app.py:31"),

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Process managers that stop their workers, and the rarer ways to kill: each named for what it is."""
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from conftest import status_of, until
+from test_senders import needs_listening
+
+ASGI_APP = """
+import time
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    print("hanging", flush=True)
+    time.sleep(600)
+"""
+
+SYSTEM = "/usr/bin/python3"
+MANAGERS = {
+    "uvicorn": ("uvicorn", "--workers", "2", "--uds"),
+    "hypercorn": ("hypercorn", "--workers", "2", "--bind"),
+}
+
+
+@pytest.fixture
+def asgi(tmp_path):
+    """asgi("uvicorn") is the command line of such a manager with two workers."""
+    (tmp_path / "served.py").write_text(ASGI_APP)
+
+    def command(name):
+        found = subprocess.run([SYSTEM, "-c", "import " + name], capture_output=True)
+        if found.returncode:
+            pytest.skip("no %s for %s here" % (name, SYSTEM))
+        path = str(tmp_path / "socket")
+        path = "unix:" + path if name == "hypercorn" else path
+        return (SYSTEM, "-m") + MANAGERS[name] + (path, "served:app")
+
+    return command
+
+
+def children_of(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(child) for child in file.read().split()]
+
+
+def workers_of(pid):
+    """Not multiprocessing's own helper, which looks after what they share."""
+
+    def is_worker(child):
+        with open("/proc/%d/cmdline" % child) as file:
+            return "resource_tracker" not in file.read()
+
+    return [child for child in children_of(pid) if is_worker(child)]
+
+
+def serving(running, count=2):
+    """The workers, once all of them serve."""
+    until(lambda: len(serves(running)) >= count, "%d workers that serve" % count, 30)
+    return workers_of(running.pid)
+
+
+def serves(running):
+    said = running.stdout + running.stderr
+    return [line for line in said.splitlines() if "startup complete" in line or "Running on" in line]
+
+
+def hang(tmp_path, running):
+    """One request, for which the worker that takes it stands still; the connection is the caller's."""
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(tmp_path / "socket"))
+    client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    running.line("stdout", "hanging")
+    return client
+
+
+@needs_listening
+def test_uvicorn_s_stop_of_a_worker_names_uvicorn(pcatch, asgi, tmp_path):
+    manager = pcatch.start(*asgi("uvicorn"), cwd=tmp_path)
+    worker = serving(manager)[0]
+    watcher = pcatch.attach(worker)
+    os.kill(manager.pid, signal.SIGTERM)
+    manager.wait()
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "graceful-shutdown"
+    assert "uvicorn (pid %d), its parent," % manager.pid in report.summary
+    assert "a stop or a reload" in report.text
+
+
+@needs_listening
+def test_kill_after_a_stop_by_uvicorn_tells_both(pcatch, asgi, tmp_path):
+    manager = pcatch.start(*asgi("uvicorn"), cwd=tmp_path)
+    serving(manager)
+    with hang(tmp_path, manager):
+        hung = until(
+            lambda: next((w for w in workers_of(manager.pid) if in_sleep(w)), None), "a worker that hangs"
+        )
+        watcher = pcatch.attach(hung)
+        sleeping = switches(hung)
+        os.kill(manager.pid, signal.SIGTERM)
+        until(lambda: switches(hung) > sleeping, "uvicorn's SIGTERM to the worker that hangs")
+        # Not by ourselves: who is an ancestor counts as a supervisor.
+        killer = pcatch.start("sh", "-c", "kill -9 %d" % hung)
+        assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-process"
+    assert report.sender["pid"] == killer.pid
+    asked = [e for e in report.death["earlier_signals"] if e["name"] == "SIGTERM"]
+    assert asked and asked[0]["sender"]["pid"] == manager.pid
+    assert "served.py:11 in app" in report.summary
+
+
+def in_sleep(pid):
+    with open("/proc/%d/syscall" % pid) as file:
+        return "nanosleep" in SYSCALLS.get(int(file.read().split()[0].replace("running", "-1")), "")
+
+
+# x86_64's and aarch64's
+SYSCALLS = {35: "nanosleep", 230: "clock_nanosleep", 101: "nanosleep", 115: "clock_nanosleep"}
+
+
+def switches(pid):
+    """How often it has gone to sleep: once more for every signal that wakes it up."""
+    return int(status_of(pid)["voluntary_ctxt_switches"])
+
+
+@needs_listening
+def test_hypercorn_s_workers_end_as_children_whose_work_is_done(pcatch, asgi, tmp_path):
+    manager = pcatch.start(*asgi("hypercorn"), cwd=tmp_path)
+    worker = serving(manager)[0]
+    watcher = pcatch.attach(worker)
+    os.kill(manager.pid, signal.SIGTERM)
+    manager.wait()
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert (report.cause, report.death["exit_code"]) == ("os-exit", 0)
+    assert "multiprocessing" in report.summary
+    assert "no cleanup" not in report.summary
+
+
+POOL = """
+import json, multiprocessing, os, sys, time
+
+def work(pipe):
+    pipe.send_bytes(b"here")
+    time.sleep(600)
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[2])
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.Process(target=work, args=(theirs,))
+    child.start()
+    ours.recv_bytes()
+    print(json.dumps({"pid": child.pid, "parent": os.getpid()}), flush=True)
+    sys.stdin.readline()
+    getattr(child, sys.argv[1])()
+    child.join()
+"""
+
+
+@needs_listening
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("how, number", [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
+def test_multiprocessing_s_end_of_a_child_names_its_parent(pcatch, any_python, tmp_path, how, number, start):
+    (tmp_path / "pool.py").write_text(POOL)
+    parent = pcatch.start(any_python, tmp_path / "pool.py", how, start)
+    watcher = pcatch.attach(parent.truth["pid"])
+    parent.go()
+    assert parent.wait() == 0
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-supervisor"
+    assert report.signal["number"] == number
+    assert (report.sender["pid"], report.sender["relation"]) == (parent.pid, "parent")
+    assert "Process.%s()" % how in report.summary
+    assert "pool.py:6 in work" in report.summary
+
+
+def killed_from_python(pcatch, victim, script, **popen):
+    """A waiting victim that the Python SCRIPT, which has its pid for sys.argv[1], ends."""
+    running = pcatch.start(victim("handled"), "none")
+    pid = running.truth["pid"]
+    watcher = pcatch.attach(pid)
+    killer = pcatch.start(sys.executable, "-c", script, str(pid), **popen)
+    assert killer.wait() == 0, killer.stderr
+    assert running.wait() < 0
+    assert watcher.wait() == 0
+    return pcatch.report(watcher), killer
+
+
+PIDFD = """
+import os, signal, sys
+signal.pidfd_send_signal(os.pidfd_open(int(sys.argv[1])), signal.SIGKILL)
+"""
+
+TGKILL = """
+import ctypes, platform, sys
+pid, call = int(sys.argv[1]), {"x86_64": 234, "aarch64": 131}[platform.machine()]
+sys.exit(ctypes.CDLL(None).syscall(call, pid, pid, 9) != 0)
+"""
+
+
+@needs_listening
+def test_child_of_what_is_run_that_multiprocessing_ends_names_its_parent(pcatch, any_python, tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    watcher = pcatch.run(any_python, tmp_path / "pool.py", "terminate", "fork", options=["--children"])
+    truth = watcher.truth
+    watcher.go()
+    assert watcher.wait() == 0
+    report = {report.process["pid"]: report for report in pcatch.reports()}[truth["pid"]]
+    assert report.cause == "killed-by-supervisor"
+    assert (report.sender["pid"], report.sender["relation"]) == (truth["parent"], "parent")
+    assert "Process.terminate()" in report.summary
+
+
+@needs_listening
+@pytest.mark.parametrize("script", [PIDFD, TGKILL], ids=["pidfd_send_signal", "tgkill"])
+def test_sigkill_by_another_call_than_kill_names_the_sender(pcatch, victim, script):
+    if script is PIDFD and not hasattr(signal, "pidfd_send_signal"):
+        pytest.skip("this Python has no pidfd_send_signal")
+    report, killer = killed_from_python(pcatch, victim, script)
+    assert report.cause == "killed-by-process"
+    assert (report.sender["kind"], report.sender["pid"]) == ("process", killer.pid)
+    assert report.verdict["confidence"] == "certain"
+
+
+@needs_listening
+def test_kill_of_the_own_process_group_names_who_did_it(pcatch, victim):
+    script = (
+        "import os, subprocess, sys\n"
+        "os.setpgid(0, 0)\n"
+        "child = subprocess.Popen([sys.argv[1], 'none'], stdin=subprocess.PIPE)\n"
+        "sys.stdin.readline()\n"
+        "os.kill(0, 9)\n"
+    )
+    running = pcatch.start(sys.executable, "-c", script, str(victim("handled")))
+    watcher = pcatch.attach(running.truth["pid"])
+    running.go()
+    assert running.wait() == -signal.SIGKILL
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-supervisor"
+    assert (report.sender["kind"], report.sender["pid"]) == ("process", running.pid)
+    assert report.sender["relation"] == "parent"
+
+
+@needs_listening
+def test_sigkill_for_the_parent_s_death_is_told_apart_from_a_kill(pcatch, any_python):
+    script = (
+        "import ctypes, json, os, signal, sys, time\n"
+        "read, write = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)\n"
+        "    os.write(write, b'ready')\n"
+        "    while True: time.sleep(600)\n"
+        "os.read(read, 5)\n"
+        "children = open('/proc/self/task/%d/children' % os.getpid()).read()\n"
+        "print(json.dumps({'pid': int(children)}), flush=True)\n"
+        "sys.stdin.readline()\n"
+        "os._exit(0)\n"
+    )
+    running = pcatch.start(any_python, "-c", script)
+    watcher = pcatch.attach(running.truth["pid"])
+    running.go()
+    assert running.wait() == 0
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "parent-death"
+    assert "PR_SET_PDEATHSIG" in report.text
+
+
+def test_hard_limit_of_cpu_time_is_named_as_the_kernel_s_kill(pcatch, any_python):
+    script = (
+        "import json, os, resource, signal, sys\n"
+        "signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (1, 2))\n"
+        "print(json.dumps({'pid': os.getpid()}), flush=True)\n"
+        "sys.stdin.readline()\n"
+        "while True: pass\n"
+    )
+    running = pcatch.start(any_python, "-c", script)
+    watcher = pcatch.attach(running.truth["pid"])
+    running.go()
+    assert running.wait(60) == -signal.SIGKILL
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "resource-limit"
+    assert "hard limit of 2 s" in report.summary
+    assert not report.sender or report.sender["kind"] != "process"
+
+
+@pytest.fixture
+def cgroup():
+    """A cgroup of the second version below our own, which the test may put processes into."""
+    roots = []
+    with open("/proc/self/mountinfo") as file:
+        roots = [line.split()[4] for line in file if " - cgroup2 " in line]
+    with open("/proc/self/cgroup") as file:
+        own = next((line.strip()[4:] for line in file if line.startswith("0::/")), "")
+    folder = None
+    if roots:
+        folder = os.path.join(roots[0], own, "pcatch-test-%d" % os.getpid())
+        try:
+            os.mkdir(folder)
+        except OSError as e:
+            pytest.skip("no cgroup can be made here: %s" % e)
+    if not folder or not os.path.exists(folder + "/cgroup.kill"):
+        if folder:
+            os.rmdir(folder)
+        pytest.skip("no cgroup with cgroup.kill here")
+    yield folder
+    until(lambda: not open(folder + "/cgroup.procs").read(), "an empty cgroup")
+    os.rmdir(folder)
+
+
+@needs_listening
+def test_kill_of_the_whole_cgroup_is_told_apart_from_a_kill(pcatch, victim, cgroup):
+    running = pcatch.start(victim("handled"), "none")
+    with open(cgroup + "/cgroup.procs", "w") as file:
+        file.write(str(running.truth["pid"]))
+    watcher = pcatch.attach(running.truth["pid"])
+    killer = pcatch.start("sh", "-c", 'echo 1 > "$0"', cgroup + "/cgroup.kill")
+    assert running.wait() == -signal.SIGKILL
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.sender["pid"] == killer.pid
+    assert report.cause == "killed-by-process"
+    assert "cgroup.kill" in report.summary
