@@ -552,6 +552,10 @@ bool judge_cpu_limit(const struct findings *findings, struct opinion *opinion)
 	bool have = scene_limit(findings, "Max cpu time", &soft, &hard) && soft != UINT64_MAX;
 	bool realtime = !have && scene_limit(findings, "Max realtime timeout", &rt, &rt_hard) &&
 			rt != UINT64_MAX;
+	// With each SIGXCPU the kernel raises the soft limit by a second (check_process_timers() in
+	// kernel/time/posix-cpu-timers.c), before anybody can read it.
+	bool raised = have && soft > 1 && used >= 0 && used < (double)soft;
+	uint64_t limit = raised ? soft - 1 : soft;
 	const struct frame *python = scene_python_frame(findings);
 	if (realtime)
 		opinion_claim(
@@ -562,12 +566,13 @@ bool judge_cpu_limit(const struct findings *findings, struct opinion *opinion)
 	else
 		opinion_claim(opinion, CAUSE_RESOURCE_LIMIT, CERTAIN,
 			      "SIGXCPU killed it: it had used up its CPU time limit%s%s%s.",
-			      have ? opinion_text(opinion, " of %" PRIu64 " s", soft) : "",
+			      have ? opinion_text(opinion, " of %" PRIu64 " s", limit) : "",
 			      python ? ", last at " : "",
 			      scene_python_place(findings, opinion));
 	opinion_for(opinion, "siginfo", "SIGXCPU was raised by the kernel");
 	if (have)
-		opinion_for(opinion, "/proc", "Max cpu time is %" PRIu64 " s", soft);
+		opinion_for(opinion, "/proc", "Max cpu time is %" PRIu64 " s%s", soft,
+			    raised ? ", which the kernel raises by one with each SIGXCPU" : "");
 	if (used >= 0)
 		opinion_for(opinion, "/proc", "it had used %.2f s of CPU time", used);
 	scene_tell_python(findings, opinion, "at that moment it was at");

@@ -161,6 +161,8 @@ def test_limit_or_timer_is_named(pcatch, victim, what, name, cause):
     report = pcatch.catch(victim("limit"), what)
     assert (report.cause, report.signal["name"]) == (cause, name)
     assert report.truth["function"] in report.functions()
+    if what == "cpu":
+        assert "limit of 1 s" in report.summary
 
 
 def test_dying_parent_is_named(pcatch, victim):

@@ -603,6 +603,15 @@ static void cpu_limit(struct world *w)
 	     "4242 (a) b) R 100 4242 4242 0 -1 4194304 1 0 0 0 998 4 0 0 20 0");
 }
 
+// As it reads once the kernel has sent the signal.
+static void cpu_limit_raised(struct world *w)
+{
+	cpu_limit(w);
+	limits(w,
+	       "Limit   Soft   Hard   Units\n"
+	       "Max cpu time              11                   20                   seconds   \n");
+}
+
 static void cpu_sent(struct world *w)
 {
 	cpu_limit(w);
@@ -1011,6 +1020,7 @@ static const struct {
 	CASE(pipe_to_itself, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "SIGPIPE to itself"),
 	CASE(pipe_sent, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "SIGPIPE", "killer (pid 55)"),
 	CASE(cpu_limit, CAUSE_RESOURCE_LIMIT, CERTAIN, "10.02 s", "10 s", "app.py:31"),
+	CASE(cpu_limit_raised, CAUSE_RESOURCE_LIMIT, CERTAIN, "10.02 s", "limit of 10 s"),
 	CASE(cpu_sent, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "killer (pid 55)"),
 	CASE(file_limit, CAUSE_RESOURCE_LIMIT, CERTAIN, "8192 bytes", "8.0 KiB", "/var/tmp/big"),
 	CASE(alarm_expired, CAUSE_TIMER_EXPIRED, CERTAIN, NULL, "SIGALRM", "alarm()"),
