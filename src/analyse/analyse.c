@@ -20,6 +20,7 @@
 #include "names.h"
 #include "symbols.h"
 #include "traceback.h"
+#include "trend.h"
 #include "verdict.h"
 
 #define SIGNATURE_FRAMES 8
@@ -713,6 +714,8 @@ static struct error *run(struct analysis *a)
 	err = last_words_from_logs(f);
 	if (!err)
 		err = sign(f);
+	if (!err)
+		err = trends_find(f);
 	return err ? err : verdict_judge(f);
 }
 

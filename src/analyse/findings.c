@@ -30,6 +30,18 @@ static const char *const causes[] = {
 	[CAUSE_UNKNOWN] = "unknown",
 };
 
+static const char *const trend_whats[] = {
+	[TREND_MEMORY] = "memory", [TREND_FILES] = "open-files", [TREND_THREADS] = "threads",
+	[TREND_CPU] = "cpu",	   [TREND_PRESSURE] = "pressure", [TREND_PAGING] = "paging",
+};
+
+static const char *const trend_shapes[] = {
+	[TREND_GREW] = "grew",		 [TREND_SHRANK] = "shrank",
+	[TREND_STEADY] = "steady",	 [TREND_SAWTOOTH] = "sawtooth",
+	[TREND_GREW_THEN_FLAT] = "grew-then-flat", [TREND_JUMPED] = "jumped",
+	[TREND_HIGH] = "high",
+};
+
 static const char *const fault_classes[] = {
 	[FAULT_NULL_POINTER] = "null-pointer",
 	[FAULT_NULL_POINTER_OFFSET] = "null-pointer-offset",
@@ -75,6 +87,16 @@ const char *fault_class_name(enum fault_class class)
 const char *confidence_name(enum confidence confidence)
 {
 	return confidences[confidence];
+}
+
+const char *trend_what_name(enum trend_what what)
+{
+	return trend_whats[what];
+}
+
+const char *trend_shape_name(enum trend_shape shape)
+{
+	return trend_shapes[shape];
 }
 
 static const char *const relations[] = {

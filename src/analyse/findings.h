@@ -251,6 +251,37 @@ struct aftermath {
 	bool dump, traceback; /* python's fatal_error, exception: it wrote nothing after */
 };
 
+enum trend_what { TREND_MEMORY, TREND_FILES, TREND_THREADS, TREND_CPU, TREND_PRESSURE, TREND_PAGING };
+
+enum trend_shape {
+	TREND_GREW,
+	TREND_SHRANK,
+	TREND_STEADY,
+	TREND_SAWTOOTH,
+	TREND_GREW_THEN_FLAT,
+	TREND_JUMPED, /* at the very end */
+	TREND_HIGH,   /* ... up to the end */
+};
+
+/*
+ * What the samples say of one thing that a process uses: memory (with what is swapped) in bytes, CPU
+ * and pressure in percent, paging in pages read back from disk.
+ */
+struct trend {
+	enum trend_what what;
+	enum trend_shape shape;
+	int64_t duration; /* that it grew, or was as SHAPE says; nanoseconds */
+	int64_t flat;	  /* GREW_THEN_FLAT: how long it has been so; nanoseconds */
+	double rate;	  /* growth in a minute, never negative */
+	double from, to;  /* at both ends of it; STEADY, SAWTOOTH: the extremes */
+	unsigned times;	  /* SAWTOOTH: how often it fell */
+	/* The limit that is nearest; -1: none, or none that matters. */
+	int64_t limit;
+	const char *limit_name; /* "its cgroup's limit", static */
+	bool reached;
+	int64_t left; /* until it would have been, had it gone on; nanoseconds, -1: not to be said */
+};
+
 struct findings {
 	struct arena arena;
 	const struct snapshot *snapshot;
@@ -261,6 +292,7 @@ struct findings {
 	struct hints hints;
 	struct aftermath aftermath;
 	struct fault fault;
+	LIST(struct trend) trends; /* memory first; empty where there is nothing to say */
 	struct verdict verdict;
 	char signature[17]; /* hash as hex, "" for none */
 	strings signature_frames;
@@ -268,6 +300,9 @@ struct findings {
 };
 
 void findings_deinit(struct findings *findings);
+
+const char *trend_what_name(enum trend_what what);
+const char *trend_shape_name(enum trend_shape shape);
 
 /* The names that the schema uses. */
 const char *cause_name(enum cause cause);

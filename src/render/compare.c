@@ -461,7 +461,7 @@ static void compare_timeline(struct pair *p)
 	check_status(p, AREA_TIMELINE, "greatest resident memory", "VmHWM");
 	check_status(p, AREA_TIMELINE, "greatest virtual memory", "VmPeak");
 	for (int i = 0; i < 2; i++)
-		word[i] = words_trend(arena, p->f[i]->snapshot);
+		word[i] = words_trends(arena, p->f[i]);
 	check_made(p, AREA_TIMELINE, "trend", word);
 }
 

@@ -791,8 +791,41 @@ static json_t *mapping_list(struct json *j, const struct snapshot *snapshot)
 	return ret;
 }
 
-static json_t *timeline_object(struct json *j, const struct snapshot *snapshot)
+static json_t *trend_list(struct json *j)
 {
+	const struct findings *findings = j->findings;
+	json_t *ret = json_array();
+
+	for (size_t i = 0; i < findings->trends.n; i++) {
+		const struct trend *trend = &findings->trends.v[i];
+		json_t *object = json_object();
+
+		put_string(j, object, "of", trend_what_name(trend->what));
+		put_string(j, object, "shape", trend_shape_name(trend->shape));
+		put(j, object, "seconds", json_real((double)trend->duration / 1e9));
+		put(j, object, "per_minute", json_real(trend->rate));
+		put(j, object, "from", json_real(trend->from));
+		put(j, object, "to", json_real(trend->to));
+		if (trend->shape == TREND_GREW_THEN_FLAT)
+			put(j, object, "flat_seconds", json_real((double)trend->flat / 1e9));
+		if (trend->shape == TREND_SAWTOOTH)
+			put(j, object, "falls", json_integer(trend->times));
+		if (trend->limit >= 0) {
+			put(j, object, "limit", json_integer(trend->limit));
+			put_string(j, object, "limit_name", trend->limit_name);
+			put(j, object, "limit_reached", json_boolean(trend->reached));
+		}
+		if (trend->left >= 0)
+			put(j, object, "seconds_to_limit", json_real((double)trend->left / 1e9));
+		append(j, ret, object);
+	}
+	return ret;
+}
+
+static json_t *timeline_object(struct json *j)
+{
+	const struct snapshot *snapshot = j->findings->snapshot;
+
 	if (!snapshot->timeline.samples.n)
 		return json_null();
 	json_t *ret = json_object(), *samples = json_array();
@@ -833,9 +866,10 @@ static json_t *timeline_object(struct json *j, const struct snapshot *snapshot)
 		append(j, samples, object);
 	}
 	put(j, ret, "samples", samples);
-	char *trend = words_trend(&j->arena, snapshot);
+	char *trend = words_trends(&j->arena, j->findings);
 	j->failed |= !trend;
 	put_string(j, ret, "trend", trend && *trend ? trend : NULL);
+	put(j, ret, "trends", trend_list(j));
 	return ret;
 }
 
@@ -934,7 +968,7 @@ static void fill_report(struct json *j, json_t *report, const struct render_file
 	put(j, report, "hints", logs_json_hints(findings, &j->arena));
 	put(j, report, "autopsy", aftermath_json(findings, &j->arena));
 	put(j, report, "kernel_log", kernel_log_list(j, snapshot));
-	put(j, report, "timeline", timeline_object(j, snapshot));
+	put(j, report, "timeline", timeline_object(j));
 	put(j, report, "modules", module_list(j));
 	put(j, report, "mappings", mapping_list(j, snapshot));
 	if (files)

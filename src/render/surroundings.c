@@ -381,12 +381,13 @@ static void section_timeline(struct page *page, const struct findings *findings)
 	// One sample tells no story.
 	if (n < 2)
 		return;
-	char *trend = words_trend(&page->arena, snapshot);
+	char *trend = words_trends(&page->arena, findings);
 	page->failed |= !trend;
 	page_section(page, "timeline", PAGE_SHOWN, "The time before:");
 	if (trend && *trend) {
 		page_line(page);
-		page_add(page, STYLE_STRONG, "  %s", trend);
+		page_add(page, STYLE_PLAIN, "  ");
+		page_words(page, STYLE_STRONG, 2, "%s", trend);
 	}
 	page_line(page);
 	page_add(page, STYLE_LABEL, "  %-24s %10s %10s %7s %7s %7s", "when", "resident", "cgroup",

@@ -12,9 +12,6 @@
 
 #define SECOND INT64_C(1000000000)
 
-// Less growth than this between the first and the last sample is how programs breathe.
-#define TREND_MIN_BYTES (INT64_C(16) << 20)
-
 static char *time_text(struct arena *arena, int64_t at, char between, int digits)
 {
 	time_t seconds = at / SECOND;
@@ -212,29 +209,126 @@ char *words_kernel_line(struct arena *arena, const struct kernel_line *line)
 			    line->at % SECOND / 1000, line->text);
 }
 
-char *words_trend(struct arena *arena, const struct snapshot *snapshot)
+// A length of time that was measured, or guessed, and not counted: "12 s", "43 min", "3 h".
+static char *about(struct arena *arena, int64_t ns)
 {
-	const struct sample *first = NULL, *last = NULL;
+	static const struct {
+		int64_t unit, until;
+		const char *name;
+	} units[] = { { 1, 100, "s" }, { 60, 100 * 60, "min" }, { 3600, 48 * 3600, "h" } };
+	int64_t s = (ns + SECOND / 2) / SECOND;
 
-	for (size_t i = 0; i < snapshot->timeline.samples.n; i++) {
-		const struct sample *sample = &snapshot->timeline.samples.v[i];
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (s < units[i].until)
+			return arena_printf(arena, "%" PRId64 " %s",
+					    (s + units[i].unit / 2) / units[i].unit, units[i].name);
+	return arena_printf(arena, "%" PRId64 " d", (s + 43200) / 86400);
+}
 
-		if (sample->rss < 0 || !sample->at)
-			continue;
-		first = first ? first : sample;
-		last = sample;
+// Of bytes a size, of anything else a number.
+static char *amount(struct arena *arena, const struct trend *trend, double v)
+{
+	if (trend->what == TREND_MEMORY)
+		return words_size(arena, v < 9e18 ? (int64_t)v : INT64_MAX);
+	return arena_printf(arena, v < 10 && v != (double)(int)v ? "%.1f" : "%.0f", v);
+}
+
+// ", 3 min short of its cgroup's limit (512.0 MiB)"; "" where no limit is near.
+static char *short_of(struct arena *arena, const struct trend *trend)
+{
+	if (trend->limit < 0 || (!trend->reached && trend->left < 0))
+		return arena_strdup(arena, "");
+	char *limit = amount(arena, trend, (double)trend->limit);
+	if (trend->reached)
+		return limit ? arena_printf(arena, ", at %s (%s)", trend->limit_name, limit) : NULL;
+	char *left = about(arena, trend->left);
+	return limit && left ? arena_printf(arena, ", %s short of %s (%s)", left, trend->limit_name,
+					    limit)
+			     : NULL;
+}
+
+// "memory grew 11.0 MiB/min for 43 min"; by the second where it did not take minutes.
+static char *growth(struct arena *arena, const struct trend *trend, const char *name,
+		    const char *verb)
+{
+	bool quick = trend->duration < 60 * SECOND;
+	char *rate = amount(arena, trend, quick ? trend->rate / 60 : trend->rate);
+	char *time = about(arena, trend->duration);
+
+	return rate && time
+		       ? arena_printf(arena, "%s %s %s%s/%s for %s", name, verb,
+				      trend->what == TREND_MEMORY ? "" : "by ", rate,
+				      quick ? "s" : "min", time)
+		       : NULL;
+}
+
+static char *level_words(struct arena *arena, const struct trend *trend, const char *name)
+{
+	char *from = amount(arena, trend, trend->from), *to = amount(arena, trend, trend->to);
+	char *time = about(arena, trend->duration), *limit = short_of(arena, trend);
+	char *grew = growth(arena, trend, name, trend->shape == TREND_SHRANK ? "shrank" : "grew");
+	char *flat = about(arena, trend->flat);
+
+	if (!from || !to || !time || !limit || !grew || !flat)
+		return NULL;
+	switch (trend->shape) {
+	case TREND_GREW:
+		return trend->what == TREND_MEMORY
+			       ? arena_printf(arena, "%s%s", grew, limit)
+			       : arena_printf(arena, "%s and reached %s%s", grew, to, limit);
+	case TREND_SHRANK:
+		return grew;
+	case TREND_GREW_THEN_FLAT:
+		return arena_printf(arena, "%s, then stayed at %s for %s%s", grew, to, flat, limit);
+	case TREND_SAWTOOTH:
+		return arena_printf(arena, "%s went up and down between %s and %s, %u times in %s",
+				    name, from, to, trend->times, time);
+	case TREND_JUMPED:
+		return arena_printf(arena, "%s jumped from %s to %s in the last %s%s", name, from,
+				    to, time, limit);
+	case TREND_STEADY:
+	case TREND_HIGH:
+		break;
 	}
-	int64_t elapsed = first ? words_elapsed(first->at, last->at) : -1;
-	if (elapsed < SECOND)
-		return arena_strdup(arena, "");
-	// Both are sizes from a file that anybody may have made, but neither is negative.
-	int64_t grown = last->rss - first->rss, size = grown < 0 ? -grown : grown;
-	if (size < TREND_MIN_BYTES || size < first->rss / 10)
-		return arena_strdup(arena, "");
-	double rate_bytes = (double)size / ((double)elapsed / (60.0 * SECOND));
-	char *rate = words_size(arena, rate_bytes < 9e18 ? (int64_t)rate_bytes : INT64_MAX);
-	char *time = words_duration(arena, elapsed);
-	return rate && time ? arena_printf(arena, "memory %s %s/min for %s",
-					   grown < 0 ? "shrank" : "grew", rate, time)
-			    : NULL;
+	return arena_printf(arena, "%s was steady at %s for %s%s", name, to, time, limit);
+}
+
+static char *trend_words(struct arena *arena, const struct trend *trend)
+{
+	char *time = about(arena, trend->duration);
+
+	if (!time)
+		return NULL;
+	switch (trend->what) {
+	case TREND_MEMORY:
+		return level_words(arena, trend, "memory");
+	case TREND_FILES:
+		return level_words(arena, trend, "open files");
+	case TREND_THREADS:
+		return level_words(arena, trend, "threads");
+	case TREND_CPU:
+		return arena_printf(arena, "it kept %.1f CPUs busy for the last %s",
+				    trend->to / 100, time);
+	case TREND_PRESSURE:
+		return arena_printf(arena,
+				    "memory was short: something waited for it %.0f %% of the "
+				    "last %s",
+				    trend->to, time);
+	case TREND_PAGING:
+		break;
+	}
+	return arena_printf(arena, "%.0f pages/s were read back from disk in the last %s",
+			    trend->rate / 60, time);
+}
+
+char *words_trends(struct arena *arena, const struct findings *findings)
+{
+	char *ret = arena_strdup(arena, "");
+
+	for (size_t i = 0; ret && i < findings->trends.n; i++) {
+		char *words = trend_words(arena, &findings->trends.v[i]);
+
+		ret = words ? arena_printf(arena, "%s%s%s", ret, i ? "; " : "", words) : NULL;
+	}
+	return ret;
 }

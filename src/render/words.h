@@ -54,8 +54,11 @@ char *words_kernel_line(struct arena *arena, const struct kernel_line *line)
 /* "sleeping" for 'S'; "" when unknown. */
 const char *words_state(char state);
 
-/* "memory grew 11.0 MiB/min for 43 min"; an empty string when there is no trend to speak of. */
-char *words_trend(struct arena *arena, const struct snapshot *snapshot)
+/*
+ * What the trends say: "memory grew 11.0 MiB/min for 43 min, 3 min short of its cgroup's limit (512.0
+ * MiB)", with "; " between them; "" when there is none to speak of.
+ */
+char *words_trends(struct arena *arena, const struct findings *findings)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -24,6 +24,17 @@ print(json.dumps({"pid": os.getpid()}), flush=True)
 sys.stdin.readline()
 fill()
 """
+# 10 MiB a second, and what it has and when on its standard output.
+GROW = """
+import json, os, sys, time
+print(json.dumps({"pid": os.getpid()}), flush=True)
+sys.stdin.readline()
+begin, kept = time.monotonic(), []
+for i in range(1000):
+    kept.append(bytearray(b"x" * (1 << 20)))
+    print(time.monotonic(), len(kept), flush=True)
+    time.sleep(max(0, begin + (i + 1) / 10 - time.monotonic()))
+"""
 WAIT = """
 import json, os, sys, time
 print(json.dumps({"pid": os.getpid()}), flush=True)
@@ -158,6 +169,23 @@ def test_last_sample_is_of_the_death(pcatch, any_python, group):
     assert len(samples) >= 2
     assert samples[-1]["at"] == report.json["time"]["death"]
     assert samples[-1]["rss_bytes"] > 40 << 20 > samples[0]["rss_bytes"]
+
+
+def test_server_that_grows_until_it_is_killed_has_the_right_trend(pcatch, any_python, group):
+    here = group(96 << 20)
+    running = pcatch.run(any_python, "-c", GROW, options=["--sample", "0.2"], preexec_fn=here.enter)
+    running.go()
+    assert running.wait() == -signal.SIGKILL
+    told = re.findall(r"^([\d.]+) (\d+)$", running.stdout, re.M)
+    grown = int(told[-1][1]) - int(told[0][1])
+    rate = grown / (float(told[-1][0]) - float(told[0][0]))
+    report = pcatch.report()
+    assert report.cause == "out-of-memory"
+    (memory,) = [t for t in report.json["timeline"]["trends"] if t["of"] == "memory"]
+    assert memory["shape"] == "grew", memory
+    assert memory["per_minute"] / 60 == pytest.approx(rate * (1 << 20), rel=0.2)
+    assert (memory["limit"], memory["limit_reached"]) == (96 << 20, True)
+    assert re.match(r"memory grew [\d.]+ MiB/s for \d+ s, at its cgroup's limit \(96.0 MiB\)", report.json["timeline"]["trend"])
 
 
 def test_kernel_log_that_may_not_be_read_is_a_gap_and_not_an_empty_log(pcatch, request):

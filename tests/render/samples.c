@@ -461,6 +461,25 @@ static void make_sigkill(struct snapshot *s, struct findings *f)
 					 .threads = 52,
 					 .fds = i % 3 ? 10 + i : -1,
 					 .cpu_percent = i ? 1.0 / 3 * i : -1 };
+	*ADD(f, &f->trends) = (struct trend){ .what = TREND_MEMORY,
+					      .shape = TREND_GREW,
+					      .duration = 43 * 60 * SECOND,
+					      .rate = 11 << 20,
+					      .from = 100 << 20,
+					      .to = 529 << 20,
+					      .limit = 562 << 20,
+					      .limit_name = "its cgroup's limit",
+					      .left = 3 * 60 * SECOND };
+	*ADD(f, &f->trends) = (struct trend){ .what = TREND_FILES,
+					      .shape = TREND_GREW,
+					      .duration = 40 * 60 * SECOND,
+					      .rate = 12,
+					      .from = 540,
+					      .to = 1020,
+					      .limit = 1024,
+					      .limit_name = "the limit",
+					      .reached = true,
+					      .left = -1 };
 	say(s, f, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN,
 	    "timeout (pid 812) killed python3 (pid 4242) with SIGKILL 10 s after SIGTERM.");
 }
@@ -582,6 +601,17 @@ static void make_hostile(struct snapshot *s, struct findings *f)
 					 .rss = i % 2 ? INT64_MAX : 0,
 					 .cpu_percent = 1e300 };
 	}
+	for (int i = 0; i < 6 * 7; i++)
+		*ADD(f, &f->trends) = (struct trend){ .what = (enum trend_what)(i % 6),
+						      .shape = (enum trend_shape)(i / 6),
+						      .duration = INT64_MAX / 2,
+						      .flat = INT64_MAX / 2,
+						      .rate = 1e300,
+						      .from = 1e300,
+						      .to = 1e300,
+						      .limit = INT64_MAX,
+						      .limit_name = "x",
+						      .left = INT64_MAX / 2 };
 	s->timeline.interval = 1.0 / 0.0;
 	s->death.earlier_dropped = UINT64_MAX;
 	struct exception *e = arena_alloc(&f->arena, sizeof(*e));
