@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../cleanup.h"
+#include "plot.h"
 #include "report.h"
 
 static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -74,7 +75,8 @@ static void add_line(struct buf *buf, const struct page_line *line)
 	buf_addstr(buf, "\n");
 }
 
-static void add_section(struct buf *buf, const struct page_section *section, size_t first_line)
+static void add_section(struct buf *buf, const struct page_section *section, size_t first_line,
+			const struct findings *findings)
 {
 	bool folds = section->depth != PAGE_SHOWN;
 
@@ -84,6 +86,11 @@ static void add_section(struct buf *buf, const struct page_section *section, siz
 		buf_addstr(buf, folds ? "<summary>" : "<h2>");
 		add_escaped(buf, section->title);
 		buf_addstr(buf, folds ? "</summary>\n" : "</h2>\n");
+	}
+	if (!strcmp(section->id, PLOT_SECTION)) {
+		plot_draw(findings, buf);
+		buf_addstr(buf, "</section>\n");
+		return;
 	}
 	buf_addstr(buf, "<pre>");
 	for (size_t i = first_line; i < section->lines.n; i++)
@@ -113,7 +120,7 @@ struct error *render_html(const struct findings *findings, struct buf *ret)
 		add_escaped(ret, first->lines.v[0].runs.v[i].text);
 	buf_addstr(ret, "</h1>\n");
 	for (size_t i = 0; i < page.sections.n; i++)
-		add_section(ret, &page.sections.v[i], i ? 0 : 2);
+		add_section(ret, &page.sections.v[i], i ? 0 : 2, findings);
 	buf_addstr(ret, "</body>\n</html>\n");
 	return buf_error(ret);
 }

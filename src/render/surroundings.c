@@ -10,6 +10,7 @@
 #include "../cleanup.h"
 #include "limits.h"
 #include "logs.h"
+#include "plot.h"
 #include "words.h"
 
 #define FDS_MAX	      40
@@ -407,5 +408,6 @@ void surroundings_print(struct page *page, const struct findings *findings,
 	section_surroundings(page, findings);
 	section_modules(page, findings, thread);
 	section_environ(page, &findings->snapshot->process);
+	plot_print(page, findings);
 	section_timeline(page, findings);
 }

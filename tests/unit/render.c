@@ -278,6 +278,25 @@ static void test_html_runs_and_loads_nothing(void **state)
 	assert_has_not(page, " href=");
 }
 
+static void test_memory_is_plotted_below_its_limit(void **state)
+{
+	_cleanup_(freep) char *text = render("sigkill", "text");
+	_cleanup_(freep) char *html = render("sigkill", "html");
+	_cleanup_(freep) char *exit = render("clean-exit", "text");
+
+	(void)state;
+	assert_has(text, "\nMemory in the last 6 min 30 s (100.0 MiB to 529.0 MiB, limit 562.0 MiB):\n"
+			 "   562.0 MiB ┼╌");
+	assert_has(text, "╌▂▃▃▄\n");
+	assert_has(text, "\n             │████████");
+	assert_has(text, "█\n           0 └───");
+	assert_has(html, "<svg viewBox=");
+	assert_has(html, ">limit 562.0 MiB</text>");
+	assert_has_not(html, "█");
+	// Without samples there is nothing to draw.
+	assert_has_not(exit, "Memory in the last");
+}
+
 static void test_limits_are_parsed_strictly(void **state)
 {
 	static const char text[] =
@@ -361,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_exception_reads_as_python_prints_it),
 		cmocka_unit_test(test_snapshot_is_no_death),
 		cmocka_unit_test(test_html_runs_and_loads_nothing),
+		cmocka_unit_test(test_memory_is_plotted_below_its_limit),
 		cmocka_unit_test(test_limits_are_parsed_strictly),
 		cmocka_unit_test(test_words),
 	};
