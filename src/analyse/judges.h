@@ -37,6 +37,12 @@ bool verdict_rule_out_oom(const struct findings *findings, struct opinion *opini
 /* Evidence on how much memory was in use. */
 void verdict_tell_memory(const struct findings *findings, struct opinion *opinion);
 
+/*
+ * Memory that was asked for was refused, as it said itself (SAID) or as its own limit being met
+ * suggests: whose limit that was, and that nobody was killed for it. Without either it says nothing.
+ */
+void verdict_tell_refused(const struct findings *findings, struct opinion *opinion, bool said);
+
 /* What SIGKILL cannot have been: all other ends leave another status. */
 void verdict_rule_out_for_kill(struct opinion *opinion);
 

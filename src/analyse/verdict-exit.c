@@ -300,7 +300,6 @@ bool judge_os_exit(const struct findings *findings, struct opinion *opinion)
 bool judge_uncaught_exception(const struct findings *findings, struct opinion *opinion)
 {
 	const struct exception *exception = findings->python.exception;
-	uint64_t soft, hard;
 
 	if (!exited(findings) || findings->snapshot->death.exit_code != 1 || !exception)
 		return false;
@@ -344,10 +343,9 @@ bool judge_uncaught_exception(const struct findings *findings, struct opinion *o
 	rule_out_signals(opinion);
 	opinion_rule_out(opinion, CAUSE_OS_EXIT,
 			 "the interpreter had been torn down before the exit");
-	if (!strcmp(exception->type, "MemoryError") &&
-	    scene_limit(findings, "Max address space", &soft, &hard) && soft != UINT64_MAX)
-		opinion_for(opinion, "/proc", "its address space is limited to %s",
-			    scene_size(opinion, soft));
+	// Also numpy's _ArrayMemoryError.
+	if (strstr(exception->type, "MemoryError"))
+		verdict_tell_refused(findings, opinion, true);
 	if (!strcmp(exception->type, "BrokenPipeError"))
 		opinion_advise(opinion,
 			       "Whoever read what it wrote had gone: catch BrokenPipeError "

@@ -287,3 +287,82 @@ bool verdict_rule_out_oom(const struct findings *findings, struct opinion *opini
 	}
 	return false;
 }
+
+// A limit of the process's own that memory can meet.
+struct own_limit {
+	const char *name, *remedy;
+	uint64_t limit, used;
+};
+
+// The line NAME of /proc/PID/status, which is in KiB; 0 when it is not there.
+static uint64_t status_bytes(const struct findings *findings, const char *name)
+{
+	uint64_t kib;
+
+	return scene_status(findings, name, &kib) && kib < INT64_MAX / 1024 ? kib * 1024 : 0;
+}
+
+// The limit that it came nearest to; false when it has none.
+static bool nearest_own_limit(const struct findings *findings, struct own_limit *ret)
+{
+	// What was asked for in vain, and all that was freed on the way out, is in no count of the end
+	// but VmPeak; what is more in that than in VmSize was data.
+	uint64_t peak = status_bytes(findings, "VmPeak"), size = status_bytes(findings, "VmSize");
+	uint64_t data = status_bytes(findings, "VmData") + (peak > size ? peak - size : 0);
+	const struct {
+		const char *limit, *name, *remedy;
+		uint64_t used;
+	} all[] = {
+		{ "Max address space", "RLIMIT_AS", "ulimit -v, LimitAS= of a unit", peak },
+		{ "Max data size", "RLIMIT_DATA", "ulimit -d, LimitDATA= of a unit", data },
+	};
+	uint64_t soft, hard;
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (!scene_limit(findings, all[i].limit, &soft, &hard) || soft == UINT64_MAX ||
+		    !soft)
+			continue;
+		if (found && (double)all[i].used / (double)soft <=
+				     (double)ret->used / (double)ret->limit)
+			continue;
+		*ret = (struct own_limit){ all[i].name, all[i].remedy, soft, all[i].used };
+		found = true;
+	}
+	return found;
+}
+
+void verdict_tell_refused(const struct findings *findings, struct opinion *opinion, bool said)
+{
+	struct own_limit own = {};
+	bool limited = nearest_own_limit(findings, &own);
+	double part = limited ? (double)own.used / (double)own.limit : 0;
+
+	// One allocation may be large, but for a loop of small ones there is little left.
+	if (!said && part < 0.9)
+		return;
+	if (!limited) {
+		opinion_for(opinion, "/proc",
+			    "no OOM kill, and no limit of its own: it asked for more at once than "
+			    "the kernel would promise (vm.overcommit_memory), or for a nonsensical "
+			    "size");
+		opinion_advise(opinion, "Look at how much memory was asked for where it failed.");
+		return;
+	}
+	const char *numbers = opinion_text(opinion, "%s %s, it had %s", own.name,
+					   scene_size(opinion, own.limit),
+					   scene_size(opinion, own.used));
+	if (!said)
+		opinion_for(opinion, "/proc",
+			    "it was at its own limit (%s): an allocation that failed may be what "
+			    "it could not do without", numbers);
+	else if (part >= 0.75)
+		opinion_for(opinion, "/proc", "no OOM kill: the process hit its own limit (%s)",
+			    numbers);
+	else
+		opinion_for(opinion, "/proc",
+			    "no OOM kill: one allocation larger than what its own limit left "
+			    "is refused (%s)", numbers);
+	opinion_advise(opinion, "Raise %s (%s, or setrlimit in what starts it), or find what grew.",
+		       own.name, own.remedy);
+}

@@ -220,6 +220,10 @@ bool judge_native_crash(const struct findings *findings, struct opinion *opinion
 	rule_out_others(findings, opinion);
 	opinion_rule_out(opinion, CAUSE_UNCAUGHT_EXCEPTION,
 			 "an exception that nobody catches ends with exit code 1");
+	// malloc()'s NULL, used without a look.
+	if (fault->present && (fault->class == FAULT_NULL_POINTER ||
+			       fault->class == FAULT_NULL_POINTER_OFFSET))
+		verdict_tell_refused(findings, opinion, false);
 	if (scene_is_python(findings))
 		opinion_advise(opinion,
 			       "Python code alone does not crash: suspect the C code nearest to "
@@ -351,6 +355,10 @@ bool judge_abort(const struct findings *findings, struct opinion *opinion)
 {
 	static const char *const heap[] = { "double free", "free()",	   "malloc", "corrupted",
 					    "realloc",	   "munmap_chunk", "heap",   "chunk" };
+	// What C++, Rust and old tools of C say.
+	static const char *const no_memory[] = { "bad_alloc", "memory allocation of",
+						 "out of memory", "memory exhausted",
+						 "cannot allocate memory" };
 	const char *message = findings->fault.message;
 
 	if (!is_own_abort(findings))
@@ -365,9 +373,14 @@ bool judge_abort(const struct findings *findings, struct opinion *opinion)
 			      "It aborted itself (SIGABRT)%s.", where);
 	tell_abort(findings, opinion);
 	rule_out_others(findings, opinion);
-	bool broken = false;
+	bool broken = false, refused = false;
 	for (size_t i = 0; message && i < ARRAY_SIZE(heap); i++)
 		broken |= strstr(message, heap[i]) != NULL;
+	for (size_t i = 0; message && i < ARRAY_SIZE(no_memory); i++)
+		refused |= strcasestr(message, no_memory[i]) != NULL;
+	verdict_tell_refused(findings, opinion, refused);
+	if (refused)
+		return true;
 	if (broken)
 		opinion_advise(opinion,
 			       "The heap was found damaged, which may have happened long "

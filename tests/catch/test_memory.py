@@ -188,6 +188,48 @@ def test_server_that_grows_until_it_is_killed_has_the_right_trend(pcatch, any_py
     assert re.match(r"memory grew [\d.]+ MiB/s for \d+ s, at its cgroup's limit \(96.0 MiB\)", report.json["timeline"]["trend"])
 
 
+OWN_LIMIT = """
+import json, os, resource, sys
+print(json.dumps({"pid": os.getpid()}), flush=True)
+sys.stdin.readline()
+resource.setrlimit(resource.%s, (512 << 20, 512 << 20))
+kept = []
+while True:
+    kept.append(bytearray(%s))
+"""
+
+
+def assert_own_limit(report, cause, words):
+    assert report.cause == cause
+    assert any(words in e["text"] for e in report.verdict["evidence"]), report.verdict["evidence"]
+    out = [o["because"] for o in report.verdict["ruled_out"] if o["cause"] == "out-of-memory"]
+    assert len(out) == 1 and "OOM killer" in out[0]
+
+
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_memory_error_at_its_own_limit_is_no_oom_kill(pcatch, any_python, tmp_path, limit):
+    with open(tmp_path / "stderr", "wb") as stderr:
+        report = pcatch.catch(any_python, "-c", OWN_LIMIT % (limit, "1 << 20"), stderr=stderr)
+    assert_own_limit(
+        report,
+        "uncaught-exception",
+        "no OOM kill: the process hit its own limit (%s 512.0 MiB, it had " % limit,
+    )
+    assert any("Raise %s" % limit in advice for advice in report.verdict["advice"])
+
+
+def test_one_allocation_larger_than_the_limit_is_told_from_a_full_one(pcatch, any_python, tmp_path):
+    with open(tmp_path / "stderr", "wb") as stderr:
+        report = pcatch.catch(any_python, "-c", OWN_LIMIT % ("RLIMIT_AS", "1 << 40"), stderr=stderr)
+    assert_own_limit(report, "uncaught-exception", "larger than what its own limit left")
+
+
+@pytest.mark.parametrize("how", ["new", "malloc"])
+def test_abort_at_its_own_limit_is_no_oom_kill(pcatch, victim, how):
+    report = pcatch.catch(victim("own-limit"), how)
+    assert_own_limit(report, "abort", "its own limit (RLIMIT_AS 256.0 MiB, it had 25")
+
+
 def test_kernel_log_that_may_not_be_read_is_a_gap_and_not_an_empty_log(pcatch, request):
     if os.geteuid() != 0 or not hasattr(os, "setresuid"):
         pytest.skip("only root can become somebody else")
