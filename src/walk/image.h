@@ -55,6 +55,9 @@ struct error *image_open_fd(int fd, taddr start, struct image *ret)
 
 void image_close(struct image *image);
 
+/* Move IMAGE to where BIAS puts it. */
+void image_place(struct image *image, taddr bias);
+
 /* Bytes of read-only segments as the file has them; returns how many, 0 outside of them. */
 size_t image_read(const struct image *image, taddr at, void *ret, size_t len);
 
