@@ -120,6 +120,7 @@ struct error *deliver(const struct store *store, const struct options *options,
 		dump.data = bytes.data;
 		dump.len = bytes.len;
 	}
+	dump.places = &options->places;
 	struct question question = { .dump = &dump,
 				     .files = snapshot,
 				     .formats = unwritten ? 0 : options->formats,
@@ -175,6 +176,7 @@ struct error *deliver_again(const struct options *options)
 				     .colour = wants_colour(STDOUT_FILENO) };
 	struct error *err = dump_map(options->file, &dump);
 
+	dump.places = &options->places;
 	if (!err && options->formats == FORMAT_CORE && core_is(dump.data, dump.len))
 		err = error_new(ERROR_INPUT, "%s is a core file already", options->file);
 	if (!err)
@@ -194,6 +196,7 @@ struct error *deliver_diff(const struct options *options)
 
 	if (!err)
 		err = dump_map(options->other, &b);
+	a.places = b.places = &options->places;
 	if (!err)
 		err = answer_difference(&a, &b, options->formats == FORMAT_JSON,
 					wants_colour(STDOUT_FILENO), &out);

@@ -72,6 +72,7 @@ struct error *dump_read(struct dump *dump)
 				    ? core_read(dump->data, dump->len, &dump->snapshot)
 				    : minidump_read(dump->data, dump->len, &dump->snapshot);
 
+	dump->snapshot.places = dump->places;
 	// Ours say by which version they were made, and lack nothing that could be had.
 	if (!err && !*dump->snapshot.generator)
 		err = snapshot_complete(&dump->snapshot);

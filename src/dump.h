@@ -11,6 +11,7 @@
  */
 struct dump {
 	struct snapshot snapshot; /* of a core: its memory points into the file */
+	const struct places *places; /* where its modules' files may be; NULL: at their paths */
 	const char *path;	  /* for errors; NULL: it is in our memory alone */
 	void *data;		  /* the file, mapped, or borrowed where it has no path */
 	size_t len;

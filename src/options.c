@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -78,6 +79,10 @@ static const char help[] =
 	"                      \"2 hours ago\" or seconds since 1970\n"
 	"      --locals        show local variables\n"
 	"      --sample SECS   seconds between two samples, 0 for none [5]\n"
+	"      --sysroot DIR   show, diff: a copy of the root of the machine of the dump,\n"
+	"                      to find binaries and debug information in; may be repeated\n"
+	"      --debug-dir DIR  a folder with debug information, as /usr/lib/debug; may be\n"
+	"                      repeated\n"
 	"      --no-redact     do not replace what looks like a secret\n"
 	"      --keep-reports N, --keep-bytes SIZE, --keep-days N\n"
 	"                      what the folder may hold after a report: the oldest of\n"
@@ -96,7 +101,8 @@ static const char help[] =
 	"manual is pcatch(1).\n";
 
 enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
-       OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_HELP, OPT_VERSION };
+       OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
+       OPT_DEBUG_DIR, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
@@ -124,6 +130,8 @@ static const struct option long_options[] = {
 	{ "keep-days", required_argument, NULL, OPT_KEEP_DAYS },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "ignore-limit", no_argument, NULL, OPT_IGNORE_LIMIT },
+	{ "sysroot", required_argument, NULL, OPT_SYSROOT },
+	{ "debug-dir", required_argument, NULL, OPT_DEBUG_DIR },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -172,6 +180,10 @@ static unsigned commands_of(int option)
 		return CORE_HANDLER;
 	case OPT_DRY_RUN:
 		return PRUNE;
+	case OPT_SYSROOT:
+		return SHOW | DIFF;
+	case OPT_DEBUG_DIR:
+		return WRITING | SHOW | DIFF;
 	case 'f':
 		return ALL & ~(unsigned)PRUNE;
 	case 'o':
@@ -248,6 +260,22 @@ static struct error *parse_sample(const char *text, double *ret)
 	return NULL;
 }
 
+// Misspelt, it would be a silent way to find nothing.
+static struct error *add_folder(struct options *o, const char *what, char *path, strings *list)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_errno(errno, "%s: cannot look for files in %s", what, path);
+	if (!S_ISDIR(st.st_mode))
+		return bad("%s: %s is no folder", what, path);
+	char **folder = LIST_ADD(&o->arena, list);
+	if (!folder)
+		return error_nomem();
+	*folder = path;
+	return NULL;
+}
+
 static struct error *parse_option(int option, char *arg, struct options *o)
 {
 	long n = 0;
@@ -316,6 +344,10 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 	case OPT_NO_BREAKPOINT:
 		o->no_breakpoint = true;
 		return NULL;
+	case OPT_SYSROOT:
+		return add_folder(o, "--sysroot", arg, &o->places.sysroots);
+	case OPT_DEBUG_DIR:
+		return add_folder(o, "--debug-dir", arg, &o->places.debug_dirs);
 	case OPT_IGNORE_LIMIT:
 		o->handler.ignore_limit = true;
 		return NULL;

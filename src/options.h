@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "target/snapshot.h"
+#include "walk/places.h"
 
 enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF,
 	       COMMAND_LIST, COMMAND_PRUNE, COMMAND_CORE_HANDLER, COMMAND_AUTOPSY,
@@ -37,6 +37,7 @@ struct options {
 		char **then;	     /* the next handler, NULL-terminated; NULL: none */
 	} handler;		     /* core-handler */
 	strings logs;
+	struct places places; /* where modules' files may be */
 	int lines;
 	double sample;
 	struct arena arena;

@@ -13,10 +13,9 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../walk/places.h"
 #include "demangle.h"
 #include "dwarf.h"
-
-#define DEBUG_ROOT "/usr/lib/debug"
 
 // Symbols of one file that are looked at, and of those before a pc that are asked whether they cover it.
 #define MAX_SYMBOLS	4000000
@@ -283,51 +282,33 @@ static bool try_debug_file(struct names_of_module *m, const struct image *image,
 	return true;
 }
 
-static struct error *find_debug_file(struct names_of_module *m, const struct image *image,
-				     const char *module_path)
+static void find_debug_file(struct names_of_module *m, const struct image *image,
+			    const char *module_path, const struct places *places)
 {
-	char path[4096 + 256];
+	char path[PLACE_MAX];
 	uint32_t crc = 0;
 
-	if (image->build_id_len > 1) {
-		int n = snprintf(path, sizeof(path), DEBUG_ROOT "/.build-id/%02x/",
-				 image->build_id[0]);
-
-		for (unsigned i = 1; i < image->build_id_len && i < BUILD_ID_MAX; i++)
-			n += snprintf(path + n, sizeof(path) - (size_t)n, "%02x", image->build_id[i]);
-		snprintf(path + n, sizeof(path) - (size_t)n, ".debug");
+	for (unsigned n = 0; places_debug(places, image->build_id, image->build_id_len, n, path); n++)
 		if (try_debug_file(m, image, path, 0))
-			return NULL;
-	}
+			return;
 	GElf_Shdr header;
 	Elf_Scn *scn = section_by_name(m->elf, ".gnu_debuglink", &header);
 	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
-	const char *slash = strrchr(module_path, '/');
-	if (!data || !data->d_buf || data->d_size < 8 || data->d_size > 256 || !slash ||
-	    slash - module_path > 4000)
-		return NULL;
+	if (!data || !data->d_buf || data->d_size < 8 || data->d_size > 256)
+		return;
 	const char *link = data->d_buf;
 	if (!memchr(link, '\0', data->d_size - 4) || strchr(link, '/') || !*link)
-		return NULL;
+		return;
 	memcpy(&crc, link + data->d_size - 4, 4);
-	int dir_len = (int)(slash - module_path);
-	static const char *const forms[][2] = {
-		{ DEBUG_ROOT, "/" }, { "", "/.debug/" }, { "", "/" },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		int n = snprintf(path, sizeof(path), "%s%.*s%s%s", forms[i][0], dir_len,
-				 module_path, forms[i][1], link);
-
+	for (unsigned n = 0; places_debuglink(places, module_path, link, n, path); n++)
 		// A link to itself would be its own debug file.
-		if (n < (int)sizeof(path) && strcmp(path, module_path) != 0 &&
-		    try_debug_file(m, image, path, crc))
-			break;
-	}
-	return NULL;
+		if (strcmp(path, module_path) != 0 && try_debug_file(m, image, path, crc))
+			return;
 }
 
 static struct error *load(struct names_of_module *m, const struct image *image,
-			  const struct module *module, struct names *names)
+			  const struct module *module, const struct places *places,
+			  struct names *names)
 {
 	m->kind = SYMBOLS_NONE;
 	m->elf = image->fd >= 0 ? elf_begin(image->fd, ELF_C_READ_MMAP_PRIVATE, NULL)
@@ -339,9 +320,9 @@ static struct error *load(struct names_of_module *m, const struct image *image,
 	GElf_Shdr header;
 	bool own = section_by_name(m->elf, ".debug_info", &header) ||
 		   section_by_name(m->elf, ".zdebug_info", &header);
-	struct error *err = own || image->fd < 0 ? NULL : find_debug_file(m, image, module->path);
-	if (!err)
-		err = load_table(m, m->elf, SHT_SYMTAB);
+	if (!own && image->fd >= 0)
+		find_debug_file(m, image, module->path, places);
+	struct error *err = load_table(m, m->elf, SHT_SYMTAB);
 	if (!err && !m->n && m->debug_elf)
 		err = load_table(m, m->debug_elf, SHT_SYMTAB);
 	if (!err && !m->n)
@@ -371,7 +352,8 @@ static struct error *module_names(struct symbolizer *s, size_t index, const stru
 		m->why = strdup(why ? why->text : "its file cannot be had");
 		return m->why ? NULL : error_nomem();
 	}
-	return load(m, image, &s->images->snapshot->modules.v[index], s->names);
+	const struct snapshot *snapshot = s->images->snapshot;
+	return load(m, image, &snapshot->modules.v[index], snapshot->places, s->names);
 }
 
 static const struct entry *covering_entry(const struct names_of_module *m, uint64_t address)
@@ -560,7 +542,8 @@ struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena 
 		if (m->why)
 			err = gaps_add(arena, ret, what,
 				       "run `pcatch show` where the same build of the file is "
-				       "installed", "%s", m->why);
+				       "installed, or name a folder that has it by --sysroot or "
+				       "--debug-dir", "%s", m->why);
 		else if (what)
 			err = gaps_add(arena, ret, what, NULL,
 				       "its debug information has no index of addresses and too "

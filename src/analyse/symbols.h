@@ -8,7 +8,7 @@
 
 /*
  * From program counters to functions, files and lines. Names come from .symtab (also that of a
- * separate debug file found by build id or .gnu_debuglink below /usr/lib/debug; never from the
+ * separate debug file found by build id or .gnu_debuglink in the snapshot's places; never from the
  * network), else from .dynsym; lines and inlined calls from DWARF, of which only the compilation
  * units are parsed that a pc lies in. A name is given only when the symbol's size covers the pc:
  * in a stripped file the nearest symbol is mostly the wrong one.

@@ -334,6 +334,8 @@ struct kernel_line {
 	char *text;
 };
 
+struct places;
+
 struct snapshot {
 	struct arena arena;
 	char id[37]; /* UUID in text */
@@ -365,6 +367,7 @@ struct snapshot {
 	} kernel_log;
 	int64_t machine_kills_before, machine_kills_after; /* of the OOM killer; -1 unknown */
 	gaps gaps;
+	const struct places *places; /* where modules' files may be here, borrowed; NULL: at their paths */
 };
 
 /*

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "../cleanup.h"
+#include "places.h"
 
 #define IMAGE_MAX_PHDRS	   256
 #define IMAGE_MAX_SECTIONS 65536
@@ -353,36 +354,76 @@ static bool same_build_id(const struct module *module, const struct image *image
 	       !memcmp(module->build_id, image->build_id, image->build_id_len);
 }
 
-struct error *image_open(const struct module *module, const struct mem *mem, struct image *ret)
+// Is IMAGE, found at PATH or (NULL) held open, what MODULE was mapped from? Nothing is believed for its name alone.
+static struct error *check_identity(const struct module *module, const struct image *image,
+				    const char *path)
 {
-	if (module->in_memory)
-		return open_in_memory(module, mem, ret);
+	char mapped[BUILD_ID_TEXT], found[BUILD_ID_TEXT];
+	struct stat st;
 
-	int fd = module->fd >= 0 ? fcntl(module->fd, F_DUPFD_CLOEXEC, 0) :
-				   open(module->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return error_errno(errno, "%s", module->path);
+	if (module->build_id_len) {
+		if (same_build_id(module, image))
+			return NULL;
+		build_id_text(module->build_id, module->build_id_len, mapped);
+		build_id_text(image->build_id, image->build_id_len, found);
+		return error_new(ERROR_INPUT,
+				 "%s is another build than the one that was mapped, which has build id %s; "
+				 "this one has %s", path ? path : module->path, mapped,
+				 *found ? found : "none");
+	}
+	if (!path)
+		return NULL;
+	// Inodes are numbers of this machine alone.
+	if (!module->inode || strcmp(path, module->path) != 0)
+		return error_new(ERROR_INPUT, "%s: nothing tells whether it is the file that was mapped",
+				 path);
+	if (fstat(image->fd, &st) < 0 || (uint64_t)st.st_ino != module->inode)
+		return error_new(ERROR_INPUT, "%s is not the file that was mapped: it was replaced", path);
+	return NULL;
+}
+
+// FD is taken over; its number, when it is none, is an error that errno explains.
+static struct error *open_checked(const struct module *module, int fd, const char *path,
+				  struct image *ret)
+{
 	_cleanup_(image_close) struct image image = { .fd = -1 };
+
+	if (fd < 0)
+		return error_errno(errno, "%s", path ? path : module->path);
 	struct error *err = open_owned_fd(fd, module->start, &image);
 	if (err)
-		return error_prefix(err, "%s", module->path);
-	bool same = true;
-	if (module->build_id_len) {
-		same = same_build_id(module, &image);
-	} else if (module->fd < 0) {
-		struct stat st;
-
-		same = fstat(image.fd, &st) == 0 && (uint64_t)st.st_ino == module->inode;
-	}
-	if (!same && !module->build_id_len && !module->inode)
-		return error_new(ERROR_INPUT, "%s: nothing tells whether it is the file that was mapped",
-				 module->path);
-	if (!same)
-		return error_new(ERROR_INPUT, "%s is not the file that was mapped: it was replaced",
-				 module->path);
+		return error_prefix(err, "%s", path ? path : module->path);
+	err = check_identity(module, &image, path);
+	if (err)
+		return err;
 	*ret = TAKE(image);
 	image.fd = -1;
 	return NULL;
+}
+
+struct error *image_open(const struct module *module, const struct places *places,
+			 const struct mem *mem, struct image *ret)
+{
+	char path[PLACE_MAX];
+	_cleanup_(error_freep) struct error *why = NULL;
+
+	if (module->in_memory)
+		return open_in_memory(module, mem, ret);
+	if (module->fd >= 0)
+		return open_checked(module, fcntl(module->fd, F_DUPFD_CLOEXEC, 0), NULL, ret);
+	for (unsigned n = 0; places_file(places, module, n, path); n++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		struct error *err = open_checked(module, fd, path, ret);
+
+		if (!err || err->kind == ERROR_NOMEM)
+			return err;
+		// A file that is the wrong one tells more than one that is not there.
+		bool better = !why || (why->kind == ERROR_SYSTEM && err->kind != ERROR_SYSTEM);
+		error_free(better ? why : err);
+		if (better)
+			why = err;
+	}
+	return TAKE(why);
 }
 
 void image_close(struct image *image)

@@ -39,11 +39,12 @@ struct image {
 };
 
 /*
- * Open MODULE's file: by its held descriptor, else by its path when what is there has the
- * module's build id (or, without one, its inode). For a module in memory MEM supplies the
- * bytes. ERROR_INPUT when the file is not the one that was mapped.
+ * Open MODULE's file: by its held descriptor, else in the first of PLACES (may be NULL) where what
+ * is there has the module's build id (or, without one, at its path its inode). For a module in
+ * memory MEM supplies the bytes. ERROR_INPUT when files were found and none is the one that was mapped.
  */
-struct error *image_open(const struct module *module, const struct mem *mem, struct image *ret)
+struct error *image_open(const struct module *module, const struct places *places,
+			 const struct mem *mem, struct image *ret)
 	__attribute__((warn_unused_result));
 
 /*

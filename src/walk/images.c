@@ -116,7 +116,8 @@ const struct image *images_get(struct images *images, size_t index)
 	if (images->state[index] == IMAGE_UNTRIED) {
 		const struct module *module = &snapshot->modules.v[index];
 		struct image image;
-		struct error *err = image_open(module, &images->dump.mem, &image);
+		struct error *err = image_open(module, snapshot->places, &images->dump.mem,
+					       &image);
 
 		if (err) {
 			images->errors[index] = err;

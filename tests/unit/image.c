@@ -201,7 +201,7 @@ static void test_another_file_at_the_path_is_refused(void **state)
 	struct stat st;
 
 	(void)state;
-	must(image_open(&module, NULL, &image));
+	must(image_open(&module, NULL, NULL, &image));
 	module.build_id_len = image.build_id_len;
 	memcpy(module.build_id, image.build_id, sizeof(image.build_id));
 	image_close(&image);
@@ -216,12 +216,12 @@ static void test_another_file_at_the_path_is_refused(void **state)
 		at += n;
 	}
 	module.fd = -1;
-	struct error *err = image_open(&module, NULL, &image);
+	struct error *err = image_open(&module, NULL, NULL, &image);
 	if (module.build_id_len) {
 		assert_null(err);
 		image_close(&image);
 		module.build_id[0] ^= 1;
-		err = image_open(&module, NULL, &image);
+		err = image_open(&module, NULL, NULL, &image);
 		assert_non_null(err);
 		assert_int_equal(err->kind, ERROR_INPUT);
 	}
@@ -230,15 +230,15 @@ static void test_another_file_at_the_path_is_refused(void **state)
 	module.build_id_len = 0;
 	assert_int_equal(fstat(fd, &st), 0);
 	module.inode = (uint64_t)st.st_ino;
-	must(image_open(&module, NULL, &image));
+	must(image_open(&module, NULL, NULL, &image));
 	image_close(&image);
 	module.inode++;
-	err = image_open(&module, NULL, &image);
+	err = image_open(&module, NULL, NULL, &image);
 	assert_non_null(err);
 	assert_int_equal(err->kind, ERROR_INPUT);
 	error_free(err);
 	unlink(path);
-	err = image_open(&module, NULL, &image);
+	err = image_open(&module, NULL, NULL, &image);
 	assert_non_null(err);
 	assert_int_equal(err->kind, ERROR_SYSTEM);
 	error_free(err);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "places.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DEBUG_DIR "/usr/lib/debug"
+
+static const struct places nowhere;
+
+void build_id_text(const uint8_t *build_id, unsigned len, char ret[BUILD_ID_TEXT])
+{
+	static const char digits[] = "0123456789abcdef";
+	char *out = ret;
+
+	for (unsigned i = 0; i < len && i < BUILD_ID_MAX; i++) {
+		*out++ = digits[build_id[i] >> 4];
+		*out++ = digits[build_id[i] & 15];
+	}
+	*out = '\0';
+}
+
+static void fit(int len, char ret[PLACE_MAX])
+{
+	if (len < 0 || len >= PLACE_MAX)
+		*ret = '\0';
+}
+
+// The Nth of the folders that may be the root of the dump's machine, ours last; NULL: no more.
+static const char *root(const struct places *places, size_t n)
+{
+	if (n < places->sysroots.n)
+		return places->sysroots.v[n];
+	return n == places->sysroots.n ? "" : NULL;
+}
+
+// The Nth folder with debug information, in two parts.
+static bool debug_dir(const struct places *places, size_t n, const char *parts[2])
+{
+	if (n < places->debug_dirs.n) {
+		parts[0] = places->debug_dirs.v[n];
+		parts[1] = "";
+		return true;
+	}
+	parts[0] = root(places, n - places->debug_dirs.n);
+	parts[1] = DEBUG_DIR;
+	return parts[0] != NULL;
+}
+
+static bool by_build_id(const struct places *places, const uint8_t *build_id, unsigned build_id_len,
+			size_t n, const char *suffix, char ret[PLACE_MAX])
+{
+	char text[BUILD_ID_TEXT];
+	const char *parts[2];
+
+	if (build_id_len < 2 || !debug_dir(places, n, parts))
+		return false;
+	build_id_text(build_id, build_id_len, text);
+	fit(snprintf(ret, PLACE_MAX, "%s%s/.build-id/%.2s/%s%s", parts[0], parts[1], text, text + 2,
+		     suffix),
+	    ret);
+	return true;
+}
+
+bool places_file(const struct places *places, const struct module *module, unsigned n,
+		 char ret[PLACE_MAX])
+{
+	if (!places)
+		places = &nowhere;
+	const char *start = root(places, n);
+	if (!start)
+		return by_build_id(places, module->build_id, module->build_id_len,
+				   n - places->sysroots.n - 1, "", ret);
+	fit(snprintf(ret, PLACE_MAX, "%s%s", start, module->path), ret);
+	return true;
+}
+
+bool places_debug(const struct places *places, const uint8_t *build_id, unsigned build_id_len,
+		  unsigned n, char ret[PLACE_MAX])
+{
+	return by_build_id(places ? places : &nowhere, build_id, build_id_len, n, ".debug", ret);
+}
+
+bool places_debuglink(const struct places *places, const char *path, const char *name, unsigned n,
+		      char ret[PLACE_MAX])
+{
+	const char *slash = strrchr(path, '/'), *parts[2] = { "", "" }, *between = "/";
+
+	if (!places)
+		places = &nowhere;
+	if (!slash)
+		return false;
+	if (!debug_dir(places, n, parts)) {
+		// Beside the file itself, in each of the roots.
+		size_t beside = n - (places->debug_dirs.n + places->sysroots.n + 1);
+
+		parts[0] = root(places, beside / 2);
+		parts[1] = "";
+		between = beside % 2 ? "/" : "/.debug/";
+	}
+	if (!parts[0])
+		return false;
+	// In a folder of debug information it has its machine's whole path.
+	fit(snprintf(ret, PLACE_MAX, "%s%s%.*s%s%s", parts[0], parts[1], (int)(slash - path), path,
+		     between, name),
+	    ret);
+	return true;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PCATCH_WALK_PLACES_H
+#define PCATCH_WALK_PLACES_H
+
+#include <stdbool.h>
+
+#include "../target/snapshot.h"
+
+/*
+ * Where the files of a snapshot's modules are looked for when they are not held open: at their
+ * paths on this machine, and where the user says. These are names alone; whether what is there is
+ * the file that was mapped, its build id tells.
+ */
+struct places {
+	strings sysroots;   /* folders that stand for the root of the machine of the dump */
+	strings debug_dirs; /* folders like /usr/lib/debug, with .build-id/ in them */
+};
+
+/* A longer one is passed over. */
+#define PLACE_MAX 4352
+
+/*
+ * The Nth path at which the file of MODULE may be, sysroots first; false when there are no more. PLACES
+ * may be NULL. A path that is too long for RET comes out empty.
+ */
+bool places_file(const struct places *places, const struct module *module, unsigned n,
+		 char ret[PLACE_MAX]);
+
+/* The same for the debug information of the file with this build id. */
+bool places_debug(const struct places *places, const uint8_t *build_id, unsigned build_id_len,
+		  unsigned n, char ret[PLACE_MAX]);
+
+/* The same for the file that NAME, the .gnu_debuglink of a file that was mapped from PATH, stands for. */
+bool places_debuglink(const struct places *places, const char *path, const char *name, unsigned n,
+		      char ret[PLACE_MAX]);
+
+/* The LEN bytes of a build id as hexadecimal digits. */
+#define BUILD_ID_TEXT (2 * BUILD_ID_MAX + 1)
+void build_id_text(const uint8_t *build_id, unsigned len, char ret[BUILD_ID_TEXT]);
+
+#endif

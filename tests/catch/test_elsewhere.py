@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dump that is opened where the binaries are not, or are in another place."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import DEATHS, python_frames
+
+
+def show(pcatch, dump, *options):
+    called = pcatch.call("show", "-f", "json", *options, dump)
+    assert called.status == 0, called
+    return json.loads(called.stdout)
+
+
+def dying(report):
+    return report["threads"][0]
+
+
+def functions(report):
+    return [frame.get("function") for frame in dying(report)["native"]]
+
+
+def gaps_about(report, path):
+    """Those on the names of PATH."""
+    what = "function names of %s" % path
+    return [gap for gap in report["gaps"] if gap["what"] == what]
+
+
+def move_into(root, path):
+    """PATH, out of its place and into ROOT as that place's machine would have it."""
+    there = root / str(path).lstrip("/")
+    there.parent.mkdir(parents=True)
+    shutil.move(path, there)
+    return there
+
+
+@pytest.fixture
+def crashed(pcatch, victim, tmp_path):
+    """The report on a victim in a folder of its own, and that victim's path."""
+    home = tmp_path / "home"
+    home.mkdir()
+    program = home / "null-deref"
+    shutil.copy(victim("null-deref"), program)
+    return pcatch.catch(program), program
+
+
+def test_missing_binary_is_a_gap_and_a_sysroot_mends_it(pcatch, crashed, tmp_path):
+    report, program = crashed
+    assert functions(report.json)[:2] == ["deref", "main"]
+    module = next(m for m in report.json["modules"] if m["path"] == str(program))
+    pc = int(dying(report.json)["native"][0]["pc"], 0)
+
+    move_into(tmp_path / "root", program)
+    bare = show(pcatch, report.dump)
+    frame = dying(bare)["native"][0]
+    assert frame.get("function") is None and frame["module"] == str(program)
+    assert int(frame["pc"], 0) == pc
+    gap = gaps_about(bare, program)[0]
+    assert "No such file" in gap["why"] and "--sysroot" in gap["remedy"]
+    text = pcatch.call("show", report.dump).stdout
+    assert "null-deref+0x%x" % (pc - int(module["start"], 0)) in text
+
+    whole = show(pcatch, report.dump, "--sysroot", tmp_path / "root")
+    assert dying(whole)["native"] == dying(report.json)["native"]
+    assert not gaps_about(whole, program)
+    # The first that has it counts, wherever it stands among the folders.
+    (tmp_path / "empty").mkdir()
+    options = ("--sysroot", tmp_path / "empty", "--sysroot", tmp_path / "root")
+    assert dying(show(pcatch, report.dump, *options)) == dying(whole)
+    called = pcatch.call("diff", *options, report.dump, report.dump)
+    assert called.status == 0, called
+
+
+def test_another_build_in_its_place_is_refused_and_said(pcatch, crashed, victim, tmp_path):
+    report, program = crashed
+    module = next(m for m in report.json["modules"] if m["path"] == str(program))
+    if not module.get("build_id"):
+        pytest.skip("this compiler writes no build ids")
+    shutil.copy(victim("write-rodata"), program)
+    for options, place in ((), program), (
+        ("--sysroot", tmp_path / "root"),
+        tmp_path / "root" / str(program).lstrip("/"),
+    ):
+        if options:
+            move_into(tmp_path / "root", program)
+        wrong = show(pcatch, report.dump, *options)
+        assert "deref" not in functions(wrong) and "main" not in functions(wrong)
+        gap = gaps_about(wrong, program)[0]
+        assert str(place) in gap["why"] and module["build_id"] in gap["why"]
+        assert "another build" in gap["why"] and "this one has" in gap["why"]
+
+
+def test_binary_and_debug_information_are_found_by_build_id(pcatch, crashed, tmp_path):
+    report, program = crashed
+    build_id = next(m for m in report.json["modules"] if m["path"] == str(program)).get("build_id")
+    if not build_id or not shutil.which("objcopy"):
+        pytest.skip("no build id" if not build_id else "no objcopy")
+    folder = tmp_path / "debug" / ".build-id" / build_id[:2]
+    folder.mkdir(parents=True)
+    debug = folder / (build_id[2:] + ".debug")
+    subprocess.run(["objcopy", "--only-keep-debug", program, debug], check=True)
+    subprocess.run(["objcopy", "--strip-all", program, folder / build_id[2:]], check=True)
+    program.unlink()
+    found = show(pcatch, report.dump, "--debug-dir", tmp_path / "debug")
+    assert dying(found)["native"] == dying(report.json)["native"]
+
+
+def test_python_frames_need_no_binary(pcatch, any_python, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    python = home / "python"
+    shutil.copy(os.path.realpath(any_python), python)
+    try:
+        subprocess.run([python, "-c", "import threading, ctypes"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("%s does not run as a copy" % any_python)
+    report = pcatch.catch(python, DEATHS, "segfault")
+    move_into(tmp_path / "root", python)
+    bare = show(pcatch, report.dump)
+    wanted = python_frames(report.truth["frames"])
+    assert python_frames(dying(bare)["python"])[-len(wanted) :] == wanted
+    assert [t.get("python") for t in bare["threads"]] == [
+        t.get("python") for t in report.json["threads"]
+    ]
+    whole = show(pcatch, report.dump, "--sysroot", tmp_path / "root")
+    assert whole["threads"] == report.json["threads"]
+
+
+def test_folder_that_is_not_there_is_refused(pcatch, crashed, tmp_path):
+    report, program = crashed
+    for option in "--sysroot", "--debug-dir":
+        called = pcatch.call("show", option, tmp_path / "nowhere", report.dump)
+        assert called.status == 1 and called.stdout == ""
+        assert str(tmp_path / "nowhere") in called.stderr and len(called.stderr.splitlines()) == 1
+        called = pcatch.call("show", option, program, report.dump)
+        assert called.status == 2 and "no folder" in called.stderr
