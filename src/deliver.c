@@ -13,6 +13,7 @@
 #include "store/annotate.h"
 #include "store/core.h"
 #include "store/minidump.h"
+#include "target/privacy.h"
 
 // Colours are for terminals, and for those who did not ask to be spared (no-color.org).
 bool wants_colour(int fd)
@@ -95,9 +96,10 @@ static struct error *tell(const struct options *options, bool all, const struct 
 	return err;
 }
 
-struct error *deliver(const struct store *store, const struct options *options,
+struct error *deliver(const struct store *folder, const struct options *options,
 		      struct snapshot *snapshot)
 {
+	struct store own = *folder, *store = &own;
 	bool all = options->command == COMMAND_SNAPSHOT || options->command == COMMAND_AUTOPSY;
 	_cleanup_(freep) char *name = NULL, *path = NULL, *dump_path = NULL;
 	_cleanup_(buf_deinit) struct buf bytes = {};
@@ -105,14 +107,18 @@ struct error *deliver(const struct store *store, const struct options *options,
 	_cleanup_(answer_deinit) struct answer found = {};
 	struct error *err = minidump_write(snapshot, &bytes);
 
+	if (geteuid() || !process_is_users(&snapshot->process, &own.reader) ||
+	    own.reader != own.owner)
+		own.reader = 0;
 	if (!err)
 		err = store_name(store, snapshot, &name);
 	if (err)
 		return err;
 	struct error *unwritten = store_write(store, name, "dmp", bytes.data, bytes.len, &path);
 	// The file is what others will read, so it is what is read here. Where there is none,
-	// somebody may be watching all the same.
-	if (!unwritten) {
+	// somebody may be watching all the same; where its user owns the folder, another file may
+	// have its name by now.
+	if (!unwritten && !own.reader) {
 		buf_deinit(&bytes);
 		dump_path = strdup(path);
 		err = dump_path ? dump_map(dump_path, &dump) : error_nomem();

@@ -17,6 +17,7 @@
 #include "deliver.h"
 #include "doctor.h"
 #include "handler.h"
+#include "live/procfs.h"
 #include "options.h"
 #include "reports.h"
 
@@ -207,6 +208,14 @@ static int snapshot(const struct options *o, const struct store *store, struct w
 	return EXIT_SUCCESS;
 }
 
+// Whose the process PID is; -1 for none.
+static uid_t user_of(pid_t pid)
+{
+	struct procfs_status status;
+
+	return pid && !error_drop(procfs_status(pid, &status)) ? status.uid : (uid_t)-1;
+}
+
 static int watch_with(const struct options *o)
 {
 	_cleanup_(store_close) struct store store = { .dir = -1 };
@@ -222,6 +231,8 @@ static int watch_with(const struct options *o)
 	// Before anything is watched: an unwritable folder is no news for the hour of death.
 	if (!err)
 		err = store_open(o->output, &store);
+	if (!err)
+		err = store_admits(&store, user_of(o->pid));
 	if (!err)
 		err = watch_create(&w, &watch);
 	if (err) {
@@ -259,6 +270,8 @@ static int examine(const struct options *o)
 	bool alive = false;
 	struct error *err = store_open(o->output, &store);
 
+	if (!err)
+		err = store_admits(&store, (uid_t)-1);
 	if (!err)
 		err = autopsy(&store, o, &alive);
 	if (!err)

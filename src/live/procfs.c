@@ -345,6 +345,20 @@ static struct error *parse_status(struct snapshot *snapshot)
 	return NULL;
 }
 
+// Files of a process that is not dumpable are root's; of root's processes all are. One that has no
+// memory any more is nobody's, which says nothing.
+static void take_dumpable(struct process *p, int dir)
+{
+	const char *text = (char *)p->status.data, *users = text ? status_value(text, "Uid") : NULL;
+	struct stat st;
+	unsigned real, effective;
+
+	if (!users || !status_value(text, "VmSize") || fstatat(dir, "status", &st, 0) < 0 ||
+	    sscanf(users, "%u %u", &real, &effective) != 2 || !effective)
+		return;
+	p->dumpable = st.st_uid == effective;
+}
+
 static int compare_fds(const void *a, const void *b)
 {
 	const struct fd *x = a, *y = b;
@@ -422,6 +436,8 @@ struct error *procfs_process(struct snapshot *snapshot, int proc_dir, bool redac
 	err = take_text(snapshot, own_dir, "status", TEXT_MAX, &p->status);
 	if (!err)
 		err = parse_status(snapshot);
+	if (!err)
+		take_dumpable(p, own_dir);
 	if (!err)
 		err = take_text(snapshot, own_dir, "stat", TEXT_MAX, &p->stat);
 	if (!err)

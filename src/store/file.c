@@ -126,8 +126,35 @@ static struct error *open_folder(const char *wanted, struct store *ret)
 
 	if (!absolute)
 		return error_errno(errno, "cannot use the folder %s", wanted);
-	*ret = (struct store){ .dir = TAKE_FD(dir), .path = absolute };
-	return NULL;
+	struct stat st = {};
+	int failed = fstat(dir, &st);
+	*ret = (struct store){ .dir = TAKE_FD(dir), .path = absolute, .owner = st.st_uid };
+	return failed ? error_errno(errno, "cannot use the folder %s", ret->path) : NULL;
+}
+
+struct error *store_admits(const struct store *store, uid_t user)
+{
+	if (store->owner == 0 || store->owner == geteuid() || store->owner == user)
+		return NULL;
+	return error_new(ERROR_DENIED,
+			 "the folder %s belongs to user %u, who could put anything in the place of "
+			 "reports: choose another with -o DIR",
+			 store->path, store->owner);
+}
+
+// Everybody may rename what is there, unless it is like /tmp.
+static struct error *check_permissions(const struct store *store)
+{
+	struct stat st;
+
+	if (fstat(store->dir, &st) < 0)
+		return error_errno(errno, "cannot use the folder %s", store->path);
+	if (!(st.st_mode & S_IWOTH) || st.st_mode & S_ISVTX)
+		return NULL;
+	return error_new(ERROR_DENIED,
+			 "the folder %s may be written to by everybody: chmod o-w it, or choose "
+			 "another with -o DIR",
+			 store->path);
 }
 
 struct error *store_find(const char *path, struct store *ret)
@@ -148,6 +175,11 @@ struct error *store_open(const char *path, struct store *ret)
 		err = make_folders(wanted);
 	if (!err)
 		err = open_folder(wanted, &store);
+	if (!err)
+		err = check_permissions(&store);
+	// Root's choice depends on the target, whose user may own the folder.
+	if (!err && geteuid())
+		err = store_admits(&store, geteuid());
 	if (err)
 		return err;
 	char temp[32];
@@ -275,7 +307,8 @@ struct error *store_write(const struct store *store, const char *name, const cha
 		return error_errno(errno, "cannot write %s", path);
 	bool published = false;
 	int errnum = 0;
-	if (write_all(fd, data, len) || fsync(fd))
+	if (write_all(fd, data, len) ||
+	    (store->reader && fchown(fd, store->reader, (gid_t)-1)) || fsync(fd))
 		errnum = errno;
 	else if (publish(store->dir, fd, temp, file))
 		errnum = errno;
@@ -308,6 +341,13 @@ struct error *store_reopen(const struct store *store, const char *name, const ch
 			flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return error_errno(errno, "cannot open %s/%s", store->path, file);
+	struct stat st;
+	bool ours = !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+		    (st.st_uid == geteuid() || st.st_uid == store->reader);
+	if ((flags & O_ACCMODE) != O_RDONLY && !ours) {
+		close(fd);
+		return error_new(ERROR_DENIED, "%s/%s is not what was written there", store->path, file);
+	}
 	*ret = fd;
 	return NULL;
 }

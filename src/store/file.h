@@ -13,14 +13,20 @@
 struct store {
 	int dir;    /* descriptor of the folder */
 	char *path; /* absolute */
+	uid_t owner; /* whose folder it is */
+	uid_t reader; /* files are given to this user; 0: to nobody */
 };
 
 /*
  * Create PATH (and parents, mode 0700) when it is missing, and prove that a file can be written
  * there. NULL for PATH: $PCATCH_DIR, else for root /var/lib/pcatch, else
- * $XDG_STATE_HOME/pcatch, else ~/.local/state/pcatch.
+ * $XDG_STATE_HOME/pcatch, else ~/.local/state/pcatch. A folder in which just anybody may put
+ * files in the place of others, or, for all but root, one of another user, is ERROR_DENIED.
  */
 struct error *store_open(const char *path, struct store *ret) __attribute__((warn_unused_result));
+/* ERROR_DENIED, with the remedy, unless the folder belongs to us, to root or to USER. */
+struct error *store_admits(const struct store *store, uid_t user)
+	__attribute__((warn_unused_result));
 /* The same folder, as it is: nothing is made and nothing is tried. */
 struct error *store_find(const char *path, struct store *ret) __attribute__((warn_unused_result));
 void store_close(struct store *store); /* safe on zero and twice */
@@ -40,7 +46,10 @@ struct error *store_write(const struct store *store, const char *name, const cha
 			  const void *data, size_t len, char **path_ret)
 	__attribute__((warn_unused_result));
 
-/* Open NAME.SUFFIX, with FLAGS as for open(2). No link is followed. */
+/*
+ * Open NAME.SUFFIX, with FLAGS as for open(2). No link is followed; for writing, a file
+ * with other names or of another user than it was written for is ERROR_DENIED.
+ */
 struct error *store_reopen(const struct store *store, const char *name, const char *suffix,
 			   int flags, int *ret) __attribute__((warn_unused_result));
 
