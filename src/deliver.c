@@ -105,8 +105,9 @@ struct error *deliver(const struct store *folder, const struct options *options,
 	_cleanup_(buf_deinit) struct buf bytes = {};
 	_cleanup_(dump_close) struct dump dump = {};
 	_cleanup_(answer_deinit) struct answer found = {};
-	struct error *err = minidump_write(snapshot, &bytes);
 
+	snapshot->unredacted = options->no_redact;
+	struct error *err = minidump_write(snapshot, &bytes);
 	if (geteuid() || !process_is_users(&snapshot->process, &own.reader) ||
 	    own.reader != own.owner)
 		own.reader = 0;

@@ -20,6 +20,7 @@
 #include "live/procfs.h"
 #include "options.h"
 #include "reports.h"
+#include "secrets.h"
 
 // Of run, as of env(1): it failed itself; its program cannot be executed; there is none.
 enum { EXIT_USAGE = 2, EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
@@ -311,6 +312,13 @@ int main(int argc, char **argv)
 	}
 	if (outcome == OPTIONS_DONE)
 		return EXIT_SUCCESS;
+	for (int i = 0; i < SECRETS_FILES; i++) {
+		struct error *wrong = secrets_read(i);
+
+		// What the other lines say holds, and a death is reported in any case.
+		if (wrong)
+			complain(wrong);
+	}
 	if (o.command == COMMAND_AUTOPSY)
 		return examine(&o);
 	if (o.command == COMMAND_DOCTOR)

@@ -952,6 +952,7 @@ static void fill_report(struct json *j, json_t *report, const struct render_file
 	put(j, generator, "name", json_string("pcatch"));
 	put_string(j, generator, "version", snapshot->generator ? snapshot->generator : "unknown");
 	put(j, report, "generator", generator);
+	put(j, report, "redacted", json_boolean(!snapshot->unredacted));
 	put_string(j, report, "id", snapshot->id);
 	put(j, report, "verdict", verdict_object(j, &findings->verdict));
 	put(j, report, "time", time_object(j, snapshot));

@@ -636,6 +636,10 @@ struct error *report_page(const struct findings *findings, struct page *ret)
 	section_gaps(&page, &findings->gaps);
 	page_section(&page, "end", PAGE_SHOWN, NULL);
 	page_line(&page);
+	if (snapshot->unredacted) {
+		page_add(&page, STYLE_LABEL, "Nothing is redacted (--no-redact): passwords may be among it.");
+		page_line(&page);
+	}
 	page_add(&page, STYLE_LABEL, "report %s, pcatch %s", snapshot->id,
 		 snapshot->generator ? snapshot->generator : "of unknown version");
 

@@ -68,6 +68,53 @@ static bool desktop_session(const char *name, size_t len)
 	return false;
 }
 
+// What the machine's and the user's own rules say; written before there is anything to redact.
+static struct pattern {
+	char text[64];
+} patterns[REDACT_PATTERNS];
+static size_t n_patterns;
+
+struct error *redact_also(const char *pattern)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789_-.*?";
+	size_t len = strlen(pattern);
+
+	if (!len || len >= sizeof(patterns[0].text) || strspn(pattern, letters) != len)
+		return error_new(ERROR_INPUT, "not a pattern of names, such as ACME_*_PIN");
+	if (n_patterns == REDACT_PATTERNS)
+		return error_new(ERROR_INPUT, "more than %d patterns", REDACT_PATTERNS);
+	memcpy(patterns[n_patterns++].text, pattern, len + 1);
+	return NULL;
+}
+
+// In time of the product of both lengths, whatever stars there are and whoever chose the name.
+static bool matches(const char *pattern, const char *name, size_t len)
+{
+	const char *star = NULL;
+	size_t i = 0, from = 0;
+
+	while (i < len) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			from = i;
+		} else if (*pattern == '?' ||
+			   (*pattern && toupper((unsigned char)*pattern) ==
+						toupper((unsigned char)name[i]))) {
+			pattern++;
+			i++;
+		} else if (star) {
+			pattern = star;
+			i = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
 static bool secret_name(const char *name, size_t len)
 {
 	static const char *const parts[] = { "PASSWORD", "PASSWD",	"PASSPHRASE",
@@ -82,6 +129,9 @@ static bool secret_name(const char *name, size_t len)
 
 	if (len >= NAME_MAX_LEN)
 		len = NAME_MAX_LEN - 1;
+	for (size_t i = 0; i < n_patterns; i++)
+		if (matches(patterns[i].text, name, len))
+			return true;
 	if ((len == 3 && !strncasecmp(name, "PWD", 3)) ||
 	    (len == 6 && !strncasecmp(name, "OLDPWD", 6)))
 		return false;

@@ -30,7 +30,17 @@
  *
  * Command lines: all of these, and the options by which some programs take passwords (mysql -pXXX,
  * sshpass -p XXX, curl -u user:XXX, redis-cli -a XXX), inside the text of "sh -c" too.
+ *
+ * Names that the administrator or the user has for their secrets are added to those by redact_also().
  */
+
+/*
+ * A name that PATTERN matches as a whole, any case, smells of a secret, too, from now on and for the
+ * whole program: letters, digits, "_", "-" and ".", "*" for any number of characters and "?" for
+ * one. ERROR_INPUT for what is none, and past REDACT_PATTERNS.
+ */
+#define REDACT_PATTERNS 256
+struct error *redact_also(const char *pattern) __attribute__((warn_unused_result));
 
 /* Does NAME smell of a secret? */
 bool redact_name(const char *name);

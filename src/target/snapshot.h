@@ -366,6 +366,7 @@ struct snapshot {
 		LIST(struct kernel_line) lines; /* about the process, and reports of the OOM killer */
 	} kernel_log;
 	int64_t machine_kills_before, machine_kills_after; /* of the OOM killer; -1 unknown */
+	bool unredacted; /* nothing was replaced that looked like a secret: --no-redact */
 	gaps gaps;
 	const struct places *places; /* where modules' files may be here, borrowed; NULL: at their paths */
 };

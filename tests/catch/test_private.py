@@ -101,3 +101,27 @@ def test_a_folder_that_everybody_may_write_to_is_refused(pcatch, victim, tmp_pat
     folder.chmod(0o1777)
     pcatch.out = folder
     assert pcatch.catch(victim("null-deref"), how="run").signal["name"] == "SIGSEGV"
+
+
+def test_names_of_secrets_can_be_added(pcatch, victim, tmp_path):
+    rules = tmp_path / "config/pcatch/redact"
+    rules.parent.mkdir(parents=True)
+    rules.write_text("# doors\nACME_*_PIN # of them all\nno pattern\n\nmate\n")
+    env = dict(
+        os.environ, XDG_CONFIG_HOME=str(tmp_path / "config"), ACME_DOOR_PIN="4711", MATE="x", PLAIN="y"
+    )
+    report = pcatch.catch(victim("null-deref"), how="run", env=env)
+    environ = report.process["environ"]
+    assert (environ["ACME_DOOR_PIN"], environ["MATE"]) == ("[redacted]",) * 2
+    assert environ["PLAIN"] == "y"
+    complaints = [line for line in report.said.splitlines() if str(rules) in line]
+    assert len(complaints) == 1 and ", line 3: " in complaints[0]
+    assert report.json["redacted"] is True
+
+
+def test_that_nothing_was_redacted_is_recorded(pcatch, victim):
+    env = dict(os.environ, API_TOKEN="open")
+    report = pcatch.catch(victim("null-deref"), how="run", options=["--no-redact"], env=env)
+    assert report.process["environ"]["API_TOKEN"] == "open"
+    assert report.json["redacted"] is False
+    assert "--no-redact" in report.text

@@ -218,6 +218,34 @@ static void test_long_texts_take_no_time(void **state)
 	}
 }
 
+static void test_patterns_of_ones_own(void **state)
+{
+	static const char *const bad[] = { "", "two words", "a/b", "[x]", "\xff" };
+	static const char *const good[] = { "ACME_*_PIN", "x?z", "*tail*" };
+	char name[256];
+
+	(void)state;
+	assert_false(redact_name("ACME_DOOR_PIN"));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_true(error_drop(redact_also(bad[i])));
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_null(redact_also(good[i]));
+	assert_true(redact_name("acme_door_pin"));
+	assert_true(redact_name("XYZ"));
+	assert_true(redact_name("cock-tail"));
+	assert_false(redact_name("ACME_PIN"));
+	assert_false(redact_name("XYYZ"));
+	assert_false(redact_name("HOME"));
+	// Many stars and a name made for them take no time.
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_null(redact_also("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b"));
+	assert_false(redact_name(name));
+	for (size_t i = 4; i < REDACT_PATTERNS; i++)
+		assert_null(redact_also("x"));
+	assert_true(error_drop(redact_also("x")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +255,8 @@ int main(void)
 		cmocka_unit_test(test_log_lines),
 		cmocka_unit_test(test_text_of_several_lines),
 		cmocka_unit_test(test_long_texts_take_no_time),
+		// The last: what it adds stays.
+		cmocka_unit_test(test_patterns_of_ones_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
