@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../arena.h"
 #include "../cleanup.h"
+#include "file.h"
 #include "format.h"
 #include "minidump.h"
 
@@ -64,19 +66,8 @@ static struct error *read_at(const struct dump *dump, uint64_t at, void *ret, si
 
 static struct error *write_at(const struct dump *dump, uint64_t at, const void *data, size_t len)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = pwrite(dump->fd, (const char *)data + done, len - done,
-				   (off_t)(at + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return error_errno(n ? errno : ENOSPC, "cannot write the dump");
-		done += (size_t)n;
-	}
-	return NULL;
+	return file_write_at(dump->fd, at, data, len) ? error_errno(errno, "cannot write the dump")
+						      : NULL;
 }
 
 static struct error *dump_open(int fd, struct dump *ret)
@@ -258,6 +249,9 @@ struct error *minidump_annotate(int fd, const struct buf *digest, const struct a
 		err = write_at(&dump, tail.base, tail.out.data, tail.out.len);
 	if (!err && fdatasync(fd))
 		err = error_errno(errno, "cannot write the dump");
+	// What there was room for says nothing to anybody. Where it stays, it harms nobody.
+	if (err && ftruncate(fd, (off_t)dump.len) < 0)
+		return err;
 	if (err)
 		return err;
 	// Count and offset of the directory lie side by side, in one sector.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -91,23 +92,31 @@ static int open_temporary(int dir, char *temp, size_t size)
 	return fd;
 }
 
-static int write_all(int fd, const void *data, size_t len)
+int file_write_at(int fd, uint64_t at, const void *data, size_t len)
 {
+	// Past RLIMIT_FSIZE this signal comes beside EFBIG, and would end us; setrlimit(2). What was
+	// started by us has its own disposition, since it is only changed here.
+	struct sigaction ignored = { .sa_handler = SIG_IGN }, before;
 	const char *p = data;
+	int errnum = 0;
 
-	while (len) {
-		ssize_t n = write(fd, p, len < (1u << 30) ? len : 1u << 30);
+	sigaction(SIGXFSZ, &ignored, &before);
+	while (len && !errnum) {
+		ssize_t n = pwrite(fd, p, len < (1u << 30) ? len : 1u << 30, (off_t)at);
 
-		if (n < 0 && errno == EINTR)
-			continue;
+		if (n < 0 && errno != EINTR)
+			errnum = errno;
 		if (n == 0)
-			errno = ENOSPC;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
+			errnum = ENOSPC;
+		if (n > 0) {
+			p += n;
+			at += (uint64_t)n;
+			len -= (size_t)n;
+		}
 	}
-	return 0;
+	sigaction(SIGXFSZ, &before, NULL);
+	errno = errnum;
+	return errnum ? -1 : 0;
 }
 
 // The folder that PATH, which may be NULL, stands for; malloc'ed.
@@ -185,7 +194,7 @@ struct error *store_open(const char *path, struct store *ret)
 	char temp[32];
 	_cleanup_(closep) int fd = open_temporary(store.dir, temp, sizeof(temp));
 	// One byte, as a full disk has room for empty files.
-	int errnum = fd < 0 || write_all(fd, "", 1) ? errno : 0;
+	int errnum = fd < 0 || file_write_at(fd, 0, "", 1) ? errno : 0;
 	if (*temp)
 		unlinkat(store.dir, temp, 0);
 	if (errnum)
@@ -307,7 +316,7 @@ struct error *store_write(const struct store *store, const char *name, const cha
 		return error_errno(errno, "cannot write %s", path);
 	bool published = false;
 	int errnum = 0;
-	if (write_all(fd, data, len) ||
+	if (file_write_at(fd, 0, data, len) ||
 	    (store->reader && fchown(fd, store->reader, (gid_t)-1)) || fsync(fd))
 		errnum = errno;
 	else if (publish(store->dir, fd, temp, file))

@@ -47,6 +47,12 @@ struct error *store_write(const struct store *store, const char *name, const cha
 	__attribute__((warn_unused_result));
 
 /*
+ * All LEN bytes of DATA into file FD at offset AT: 0, or -1 with errno. A limit on the size of files is
+ * EFBIG, and no SIGXFSZ.
+ */
+int file_write_at(int fd, uint64_t at, const void *data, size_t len);
+
+/*
  * Open NAME.SUFFIX, with FLAGS as for open(2). No link is followed; for writing, a file
  * with other names or of another user than it was written for is ERROR_DENIED.
  */
