@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +33,15 @@ static struct error *own_path(char **ret)
 	return error_nomem();
 }
 
-static struct error *read_file(const char *path, char *text, size_t size)
+// With MAY_BE_CLOSED a file that we may not get to is none: $HOME may be that of who called su.
+static struct error *read_file(const char *path, bool may_be_closed, char *text, size_t size)
 {
 	struct stat st;
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	size_t len = 0;
 
 	text[0] = '\0';
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || (may_be_closed && errno == EACCES)))
 		return NULL;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_errno(errno, "names of secrets in %s cannot be read", path);
@@ -79,7 +81,7 @@ struct error *secrets_read(int number)
 		path = own;
 	}
 	if (!first && path)
-		first = read_file(path, text, FILE_MAX);
+		first = read_file(path, number > 0, text, FILE_MAX);
 	if (first || !path)
 		return first;
 	int n = 0;

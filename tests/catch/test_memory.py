@@ -237,7 +237,7 @@ def test_kernel_log_that_may_not_be_read_is_a_gap_and_not_an_empty_log(pcatch, r
         pytest.skip("kernel.dmesg_restrict is off: everybody may read it here")
     # Another user has no way into the folder of the test.
     pcatch.out = pathlib.Path(tempfile.mkdtemp())
-    os.chmod(pcatch.out, 0o777)
+    os.chmod(pcatch.out, 0o1777)
     request.addfinalizer(lambda: shutil.rmtree(pcatch.out))
     command = ["/bin/sleep", "0.01"]
     running = pcatch.start(

@@ -82,7 +82,7 @@ def test_process_of_another_user(pcatch, victim):
         program = os.path.join(folder, "pcatch")
         shutil.copy(pcatch.program, program)
         os.mkdir(os.path.join(folder, "out"))
-        os.chmod(os.path.join(folder, "out"), 0o777)
+        os.chmod(os.path.join(folder, "out"), 0o1777)
 
         def become_nobody():
             os.setgroups([])

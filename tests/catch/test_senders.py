@@ -234,7 +234,7 @@ def test_without_the_right_to_listen_nobody_is_accused(pcatch, any_python, tmp_p
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pcatch-"))
     try:
-        os.chmod(folder, 0o777)
+        os.chmod(folder, 0o1777)
         program = shutil.copy(pcatch.program, folder / "pcatch")
         os.chmod(program, 0o755)
         out = folder / "out"
