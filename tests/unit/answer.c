@@ -23,9 +23,8 @@ struct error *__wrap_analyse(const struct snapshot *snapshot, struct findings *r
 struct error *__wrap_analyse(const struct snapshot *snapshot, struct findings *ret)
 {
 	if (analysis == DIES) {
-		signal(SIGSEGV, SIG_DFL);
-		raise(SIGSEGV); // the sandbox refuses it
-		*(volatile int *)0 = 1;
+		signal(SIGILL, SIG_DFL);
+		__builtin_trap();
 	}
 	return __real_analyse(snapshot, ret);
 }
@@ -96,9 +95,9 @@ static void an_analysis_that_dies_is_a_gap(void **state)
 	(void)state;
 	analysis = DIES;
 	assert_null(ask(&dump, &found));
-	assert_true(holds(answer_format(&found, FORMAT_JSON), "the analysis was stopped: it died of SIGSEGV"));
+	assert_true(holds(answer_format(&found, FORMAT_JSON), "the analysis was stopped: it died of SIG"));
 	assert_true(holds(answer_format(&found, FORMAT_JSON), "\"exit-code\""));
-	assert_true(holds(answer_format(&found, FORMAT_TEXT), "SIGSEGV"));
+	assert_true(holds(answer_format(&found, FORMAT_TEXT), "SIGILL"));
 	answer_deinit(&found);
 	buf_deinit(&dump);
 }
