@@ -154,22 +154,21 @@ bool scene_is_python(const struct findings *findings)
 	return findings->python.present || findings->snapshot->python.found;
 }
 
-const struct frame *scene_python_frame(const struct findings *findings)
+static const struct frame *python_frame(const struct thread_findings *thread)
 {
-	const struct thread_findings *thread = findings->dying;
-
-	if (!thread)
-		return NULL;
-	for (size_t i = 0; i < thread->python.frames.n; i++)
+	for (size_t i = 0; thread && i < thread->python.frames.n; i++)
 		if (thread->python.frames.v[i].file || thread->python.frames.v[i].function)
 			return &thread->python.frames.v[i];
 	return NULL;
 }
 
-const struct frame *scene_own_frame(const struct findings *findings)
+const struct frame *scene_python_frame(const struct findings *findings)
 {
-	const struct thread_findings *thread = findings->dying;
+	return python_frame(findings->dying);
+}
 
+static const struct frame *own_frame(const struct thread_findings *thread)
+{
 	for (size_t i = 0; thread && i < thread->python.frames.n; i++) {
 		const char *file = thread->python.frames.v[i].file;
 
@@ -178,6 +177,11 @@ const struct frame *scene_own_frame(const struct findings *findings)
 			return &thread->python.frames.v[i];
 	}
 	return NULL;
+}
+
+const struct frame *scene_own_frame(const struct findings *findings)
+{
+	return own_frame(findings->dying);
 }
 
 // How raise(), abort() and their callers are made in the C libraries and in CPython.
@@ -303,18 +307,60 @@ const char *scene_full_place(struct opinion *opinion, const struct frame *frame)
 	return place(opinion, frame, true);
 }
 
-// Whom a person can ask is the program's own line; what it called there is told with it.
-const char *scene_python_place(const struct findings *findings, struct opinion *opinion)
+static bool is_in(const struct frame *frame, const char *file)
 {
-	const struct frame *frame = scene_python_frame(findings);
-	const struct frame *own = scene_own_frame(findings);
+	return frame->file && strstr(frame->file, file);
+}
+
+// asyncio's loop waits in the kernel for whatever comes next: no task of it is running.
+static bool is_idle_loop(const struct thread_findings *thread)
+{
+	const struct frame *v = thread->python.frames.v;
+
+	if (!thread->syscall)
+		return false;
+	for (size_t i = 0; i < thread->python.frames.n; i++) {
+		if (is_in(&v[i], "asyncio/base_events.py"))
+			return v[i].function && strstr(v[i].function, "_run_once");
+		if (!is_in(&v[i], "selectors.py"))
+			return false;
+	}
+	return false;
+}
+
+static const char *idle_words(const struct findings *findings, struct opinion *opinion,
+			      const struct thread_findings *thread)
+{
+	size_t pending = 0;
+
+	for (size_t i = 0; thread->thread && i < findings->python.tasks.n; i++)
+		pending += findings->python.tasks.v[i].thread == thread->thread->tid;
+	if (!pending)
+		return "idle in its event loop";
+	return opinion_text(opinion, "idle in its event loop (%zu asyncio task%s pending)", pending,
+			    pending == 1 ? "" : "s");
+}
+
+// Whom a person can ask is the program's own line; what it called there is told with it.
+const char *scene_thread_place(const struct findings *findings, struct opinion *opinion,
+			       const struct thread_findings *thread)
+{
+	const struct frame *frame = python_frame(thread), *own = own_frame(thread);
 
 	if (!frame)
 		return "";
+	if (is_idle_loop(thread))
+		return opinion_text(opinion, "%s, %s", scene_place(opinion, own ? own : frame),
+				    idle_words(findings, opinion, thread));
 	if (!own || own == frame || !frame->function)
 		return scene_place(opinion, frame);
 	return opinion_text(opinion, "%s through %s", scene_place(opinion, own),
 			    opinion_clip(opinion, frame->function, 48));
+}
+
+const char *scene_python_place(const struct findings *findings, struct opinion *opinion)
+{
+	return scene_thread_place(findings, opinion, findings->dying);
 }
 
 const struct fd *scene_fd(const struct findings *findings, int fd)
@@ -670,16 +716,13 @@ const char *scene_main_place(const struct findings *findings, struct opinion *op
 			thread = &findings->threads.v[i];
 	if (!thread)
 		return "";
-	const struct frame *frame = NULL;
-	for (size_t i = 0; !frame && i < thread->python.frames.n; i++)
-		if (thread->python.frames.v[i].file || thread->python.frames.v[i].function)
-			frame = &thread->python.frames.v[i];
-	if (!frame)
+	const char *place = scene_thread_place(findings, opinion, thread);
+	if (!*place)
 		return "";
 	bool main = thread->thread && thread->thread->tid == findings->snapshot->process.pid;
 	const char *subject = main ? "its main thread" : "it";
-	if (main && thread->syscall)
+	if (main && thread->syscall && !is_idle_loop(thread))
 		return opinion_text(opinion, "; %s was in %s at %s", subject, thread->syscall,
-				    scene_place(opinion, frame));
-	return opinion_text(opinion, "; %s was at %s", subject, scene_place(opinion, frame));
+				    place);
+	return opinion_text(opinion, "; %s was at %s", subject, place);
 }

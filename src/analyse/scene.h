@@ -40,8 +40,14 @@ const struct frame *scene_native_named(const struct findings *findings, const ch
 
 /* "app.py:31 in stream", "strlen (libc.so.6)", short enough for a summary. */
 const char *scene_place(struct opinion *opinion, const struct frame *frame);
-/* The dying thread's: "app.py:31 in stream through StreamWriter.write"; "" without a Python frame. */
+/*
+ * The dying thread's: "app.py:31 in stream through StreamWriter.write", or "app.py:90 in <module>,
+ * idle in its event loop (3 asyncio tasks pending)"; "" without a Python frame.
+ */
 const char *scene_python_place(const struct findings *findings, struct opinion *opinion);
+/* The same of any thread. */
+const char *scene_thread_place(const struct findings *findings, struct opinion *opinion,
+			       const struct thread_findings *thread);
 /* scene_place() with whole paths. */
 const char *scene_full_place(struct opinion *opinion, const struct frame *frame);
 

@@ -186,7 +186,8 @@ bool judge_shutdown(const struct findings *findings, struct opinion *opinion)
 	const char *signal = scene_signal(opinion, event->info.signo), *how = "", *time = "";
 	const struct frame *frame = scene_python_frame(findings);
 	if (way_out(findings) == WAY_OS_EXIT && frame)
-		how = opinion_text(opinion, " through os._exit at %s", scene_place(opinion, frame));
+		how = opinion_text(opinion, " through os._exit at %s",
+				   scene_python_place(findings, opinion));
 	if (elapsed >= 0)
 		time = opinion_text(opinion, " %s later", scene_duration(opinion, elapsed));
 	const struct supervisor *keeper = supervisor_of(&event->sender.process);
@@ -365,7 +366,7 @@ bool judge_exit_from_c(const struct findings *findings, struct opinion *opinion)
 		caller ? opinion_text(opinion, " by %s,", scene_place(opinion, caller)) : "";
 	opinion_claim(opinion, code ? CAUSE_EXIT_CODE : CAUSE_CLEAN_EXIT, CERTAIN,
 		      "C code called exit(%d) under a running interpreter:%s called from %s.", code,
-		      by, scene_place(opinion, python));
+		      by, scene_python_place(findings, opinion));
 	tell_code(findings, opinion);
 	if (caller)
 		opinion_for(opinion, "native stack", "exit was called by %s",

@@ -229,7 +229,7 @@ bool judge_out_of_memory(const struct findings *findings, struct opinion *opinio
 		      "The kernel's OOM killer ended it (SIGKILL): memory ran out %s%s%s.",
 		      where_it_ran_out(findings, opinion, &words),
 		      python ? "; it was last at " : "",
-		      python ? scene_place(opinion, python) : "");
+		      scene_python_place(findings, opinion));
 	tell_log(opinion, &words);
 	if (kills > 0)
 		opinion_for(opinion, "cgroup",

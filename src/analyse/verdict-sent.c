@@ -90,7 +90,7 @@ bool judge_cpu_limit_kill(const struct findings *findings, struct opinion *opini
 	opinion_claim(opinion, CAUSE_RESOURCE_LIMIT, LIKELY,
 		      "The kernel killed it (SIGKILL): it had used up the hard limit of %" PRIu64
 		      " s of CPU time%s%s.",
-		      hard, python ? ", last at " : "", python ? scene_place(opinion, python) : "");
+		      hard, python ? ", last at " : "", scene_python_place(findings, opinion));
 	opinion_for(opinion, "/proc",
 		    "it had used %.2f s of CPU time; the hard limit is %" PRIu64
 		    " s, and the kernel sends SIGKILL there",
@@ -243,7 +243,7 @@ bool judge_hangup(const struct findings *findings, struct opinion *opinion)
 	opinion_claim(opinion, CAUSE_TERMINAL_HANGUP, terminal(findings) ? CERTAIN : LIKELY,
 		      "SIGHUP killed it: its terminal%s was closed%s%s.",
 		      with_terminal(findings, opinion), python ? "; it was at " : "",
-		      python ? scene_place(opinion, python) : "");
+		      scene_python_place(findings, opinion));
 	opinion_for(opinion, "siginfo", "SIGHUP came from the kernel, not from a process%s",
 		    findings->snapshot->death.sender.forwarded
 			    ? "; pcatch run led the session and passed it on"
@@ -570,10 +570,40 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 	return true;
 }
 
+// So many of the ancestors are suspected by name.
+#define SUSPECTS_MAX 3
+
+/*
+ * The known supervisors among the ancestors, the nearest first, with what a kill by each would
+ * mean: who is nearest watches most closely. BEFORE is the signal that asked it to stop, 0: none.
+ */
+static void suspect_ancestors(const struct findings *findings, struct opinion *opinion, int before)
+{
+	const struct process *process = &findings->snapshot->process;
+	int told = 0;
+
+	for (size_t i = 0; i < process->ancestors.n && told < SUSPECTS_MAX; i++) {
+		struct sender ancestor = { .kind = SENDER_PROCESS,
+					   .process = process->ancestors.v[i],
+					   .relation = i ? RELATION_ANCESTOR : RELATION_PARENT };
+		const struct supervisor *keeper = keeper_of(&ancestor);
+
+		if (!keeper)
+			continue;
+		const char *reason = supervisor_reason(keeper, SIGKILL, before);
+		opinion_advise(opinion, "Suspect %s%s, %s%s%s; nothing proves it.",
+			       told++ ? "then " : "", scene_sender(opinion, &ancestor),
+			       i ? "an ancestor" : "its parent",
+			       reason ? ": its SIGKILL would mean: " : "", reason ? reason : "");
+	}
+}
+
 static void suspect(const struct findings *findings, struct opinion *opinion)
 {
 	int64_t elapsed;
 	const struct signal_event *event = scene_asked_to_stop(findings, 0, &elapsed);
+	uint64_t soft, hard = 0; // 0: unknown
+	double used = scene_cpu_seconds(findings);
 
 	if (event && elapsed >= 0)
 		opinion_advise(opinion,
@@ -591,7 +621,16 @@ static void suspect(const struct findings *findings, struct opinion *opinion)
 			"The OOM killer is possible: look for \"oom-kill\" in the kernel log "
 			"(dmesg, journalctl -k) at that time.");
 	}
+	scene_limit(findings, "Max cpu time", &soft, &hard);
+	if (hard == UINT64_MAX)
+		opinion_rule_out(opinion, CAUSE_RESOURCE_LIMIT,
+				 "its CPU time has no hard limit, the only one that SIGKILL enforces");
+	else if (used >= 0 && used < (double)hard / 2)
+		opinion_rule_out(opinion, CAUSE_RESOURCE_LIMIT,
+				 "it had used %.2f s of the %" PRIu64 " s of CPU time that it may",
+				 used, hard);
 	verdict_tell_memory(findings, opinion);
+	suspect_ancestors(findings, opinion, event && elapsed >= 0 ? event->info.signo : 0);
 	opinion_advise(opinion,
 		       "Otherwise somebody sent it: a supervisor after its grace time, a container "
 		       "runtime, a memory daemon (earlyoom, systemd-oomd), an operator.");
@@ -632,7 +671,7 @@ bool judge_unknown_kill(const struct findings *findings, struct opinion *opinion
 		return false;
 	opinion_claim(opinion, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN,
 		      "SIGKILL ended it, and who sent it could not be seen%s%s.",
-		      python ? "; it was at " : "", python ? scene_place(opinion, python) : "");
+		      python ? "; it was at " : "", scene_python_place(findings, opinion));
 	opinion_for(opinion, "exit status", "SIGKILL ended it; it did not crash and did not exit");
 	scene_tell_python(findings, opinion, "when it was killed the thread was at");
 	verdict_rule_out_for_kill(opinion);
@@ -670,7 +709,7 @@ bool judge_signal(const struct findings *findings, struct opinion *opinion)
 		return false;
 	const char *signal = scene_signal(opinion, signo), *at = "";
 	if (python)
-		at = opinion_text(opinion, " at %s", scene_place(opinion, python));
+		at = opinion_text(opinion, " at %s", scene_python_place(findings, opinion));
 	else if (findings->dying && findings->dying->native.frames.n)
 		at = opinion_text(opinion, " in %s",
 				  scene_place(opinion, scene_native_frame(findings)));

@@ -63,19 +63,17 @@ static bool judge_alive(const struct findings *findings, struct opinion *opinion
 			main = &findings->threads.v[i];
 	if (!main && findings->threads.n)
 		main = &findings->threads.v[0];
-	const struct frame *frame = NULL;
+	const char *doing = "", *where = "", *place = "";
 	if (main && main->python.frames.n)
-		frame = &main->python.frames.v[0];
+		place = scene_thread_place(findings, opinion, main);
 	else if (main && main->native.frames.n)
-		frame = &main->native.frames.v[0];
-	const char *doing = "", *where = "";
+		place = scene_place(opinion, &main->native.frames.v[0]);
 	if (main && main->syscall)
 		doing = opinion_text(opinion, " in the system call %s", main->syscall);
 	else if (main && main->thread && main->thread->state == 'R')
 		doing = " running";
-	if (frame)
-		where = opinion_text(opinion, "%s at %s", *doing ? "," : "",
-				     scene_place(opinion, frame));
+	if (*place)
+		where = opinion_text(opinion, "%s at %s", *doing ? "," : "", place);
 	opinion_claim(opinion, CAUSE_ALIVE, CERTAIN,
 		      "It is alive, %zu thread%s; the main one is%s%s.", findings->threads.n,
 		      findings->threads.n == 1 ? "" : "s",

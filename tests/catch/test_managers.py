@@ -234,18 +234,18 @@ def test_sigkill_by_another_call_than_kill_names_the_sender(pcatch, victim, scri
 
 
 @needs_listening
-def test_kill_of_the_own_process_group_names_who_did_it(pcatch, victim):
+def test_kill_of_a_whole_process_group_names_who_did_it(pcatch, victim):
     script = (
         "import os, subprocess, sys\n"
-        "os.setpgid(0, 0)\n"
-        "child = subprocess.Popen([sys.argv[1], 'none'], stdin=subprocess.PIPE)\n"
+        "child = subprocess.Popen([sys.argv[1], 'none'], stdin=subprocess.PIPE, preexec_fn=os.setpgrp)\n"
         "sys.stdin.readline()\n"
-        "os.kill(0, 9)\n"
+        "os.killpg(child.pid, 9)\n"
+        "child.wait()\n"
     )
     running = pcatch.start(sys.executable, "-c", script, str(victim("handled")))
     watcher = pcatch.attach(running.truth["pid"])
     running.go()
-    assert running.wait() == -signal.SIGKILL
+    assert running.wait() == 0
     assert watcher.wait() == 0
     report = pcatch.report(watcher)
     assert report.cause == "killed-by-supervisor"

@@ -257,6 +257,45 @@ def test_without_the_right_to_listen_nobody_is_accused(pcatch, any_python, tmp_p
 
 
 @needs_listening
+def test_command_that_is_to_grant_the_right_to_listen_grants_it(pcatch):
+    tools = ("setpriv", "setcap", "unshare")
+    if os.geteuid() != 0 or not all(shutil.which(tool) for tool in tools):
+        pytest.skip("granting rights takes root, setpriv, setcap and unshare")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pcatch-"))
+    try:
+        os.chmod(folder, 0o777)
+        program = shutil.copy(pcatch.program, folder / "pcatch")
+        os.chmod(program, 0o755)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        watch = "%s run -v -f json -o %s -- sleep 600"
+        env = {**os.environ, "HOME": str(folder), "PATH": "%s:%s" % (folder, os.environ["PATH"])}
+
+        def killed(out, *command):
+            # What the command mounts is gone with the namespace.
+            running = pcatch.start("unshare", "--mount", *command, env=env)
+            pid = int(running.line("stderr", r"watching (\d+)").group(1))
+            sender = subprocess.Popen(["sh", "-c", "kill -9 %d; exit" % pid])
+            sender.wait()
+            assert running.wait() != 0
+            return json.loads(next((folder / out).glob("*.json")).read_text()), sender.pid
+
+        before, _ = killed("without", *nobody, *(watch % (program, folder / "without")).split())
+        assert before["verdict"]["cause"] == "killed-by-unknown"
+        remedies = [gap["remedy"] for gap in before["gaps"] if "cap_perfmon" in (gap.get("remedy") or "")]
+        command = remedies[0].split(", or ")[0]
+        script = 'sudo() { "$@"; }\n%s || exit 3\nexec %s %s' % (
+            command,
+            " ".join(nobody),
+            watch % (program, folder / "with"),
+        )
+        after, sender = killed("with", "sh", "-c", script)
+        assert after["verdict"]["cause"] == "killed-by-process", after["gaps"]
+        assert after["death"]["signal"]["sender"]["pid"] == sender
+    finally:
+        shutil.rmtree(folder)
+
+
+@needs_listening
 def test_sigkill_from_outside_the_pid_namespace_names_the_sender_and_says_so(pcatch, victim):
     unshare = ["unshare", "--pid", "--fork", "--kill-child"]
     if subprocess.run(unshare + ["true"], capture_output=True).returncode:

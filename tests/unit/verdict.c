@@ -788,6 +788,40 @@ static void kill_9(struct world *w)
 {
 	running(w), dies_unseen(w, SIGKILL);
 }
+// What /proc/PID/limits says of nearly everybody.
+static void kill_without_limit(struct world *w)
+{
+	kill_9(w);
+	limits(w, "Max cpu time              unlimited            unlimited            seconds   \n");
+}
+
+static void kill_under_supervisors(struct world *w)
+{
+	kill_9(w);
+	struct process_ref *manager = &w->snapshot.process.ancestors.v[0];
+	manager->comm = (char *)"gunicorn";
+	struct process_ref *shell = LIST_ADD(&w->findings.arena, &w->snapshot.process.ancestors);
+	*shell = (struct process_ref){ .pid = 90, .comm = (char *)"bash" };
+	struct process_ref *init = LIST_ADD(&w->findings.arena, &w->snapshot.process.ancestors);
+	*init = (struct process_ref){ .pid = 1, .comm = (char *)"systemd" };
+}
+
+// An asyncio server that waits for the next request.
+static void term_while_idle(struct world *w)
+{
+	native(w, "_PyEval_EvalFrameDefault", &w->python);
+	python(w, "/usr/lib/python3.11/selectors.py", 468, "EpollSelector.select");
+	python(w, "/usr/lib/python3.11/asyncio/base_events.py", 1884, "BaseEventLoop._run_once");
+	python(w, "/usr/lib/python3.11/asyncio/base_events.py", 607, "BaseEventLoop.run_forever");
+	python(w, "/opt/app/app.py", 90, "<module>");
+	in_syscall(w, "epoll_wait", 3, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		struct task *task = LIST_ADD(&w->findings.arena, &w->findings.python.tasks);
+		task->thread = i ? PID : PID + 1;
+	}
+	dies(w, SIGTERM, SI_USER, 55);
+}
+
 static void kill_after_term(struct world *w)
 {
 	kill_9(w), earlier(w, SIGTERM, 10 * SEC, "systemd");
@@ -1069,6 +1103,10 @@ static const struct {
 	     "10 s"),
 	CASE(kill_by_cgroup, CAUSE_KILLED_BY_PROCESS, CERTAIN, "/shop.slice/web.service",
 	     "cgroup.kill", "killer (pid 55)"),
+	CASE(term_while_idle, CAUSE_KILLED_BY_PROCESS, CERTAIN, NULL,
+	     "at app.py:90 in <module>, idle in its event loop (1 asyncio task pending)",
+	     "!selectors", "!epoll"),
+	CASE(kill_without_limit, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN, NULL, "SIGKILL"),
 	CASE(kill_below_cpu_limit, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN, NULL, "SIGKILL"),
 	CASE(kill_itself, CAUSE_TERMINATED_BY_SIGNAL, LIKELY, "kill", "SIGKILL to itself",
 	     "app.py:31"),
@@ -1237,6 +1275,57 @@ static void test_suspects_who_sent_term_before_kill(void **state)
 	arena_deinit(&w.findings.arena);
 }
 
+static void test_supervisors_are_suspected_in_their_order_and_never_for_certain(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	kill_under_supervisors(&w);
+	assert_null(verdict_judge(&w.findings));
+	const struct verdict *verdict = &w.findings.verdict;
+	size_t manager = SIZE_MAX, init = SIZE_MAX;
+	for (size_t i = 0; i < verdict->advice.n; i++) {
+		const char *advice = verdict->advice.v[i];
+
+		if (strstr(advice, "Suspect gunicorn (pid 100), its parent"))
+			manager = i;
+		if (strstr(advice, "Suspect then systemd (pid 1), an ancestor"))
+			init = i;
+		assert_null(strstr(advice, "certain"));
+		assert_null(strstr(advice, "bash"));
+	}
+	if (init == SIZE_MAX || manager >= init)
+		show(verdict);
+	assert_true(init != SIZE_MAX && manager < init);
+	assert_int_equal(verdict->confidence, CONFIDENCE_UNKNOWN);
+	arena_deinit(&w.findings.arena);
+}
+
+static bool rules_out(void (*make)(struct world *), enum cause cause)
+{
+	struct world w;
+	bool found = false;
+
+	world_init(&w);
+	make(&w);
+	assert_null(verdict_judge(&w.findings));
+	for (size_t i = 0; i < w.findings.verdict.ruled_out.n; i++)
+		found |= w.findings.verdict.ruled_out.v[i].cause == cause;
+	arena_deinit(&w.findings.arena);
+	return found;
+}
+
+static void test_limit_and_memory_are_ruled_out_with_evidence_alone(void **state)
+{
+	(void)state;
+	assert_true(rules_out(kill_without_limit, CAUSE_RESOURCE_LIMIT));
+	// 5 of 10 s: half of the limit is too near to it.
+	assert_false(rules_out(kill_below_cpu_limit, CAUSE_RESOURCE_LIMIT));
+	assert_false(rules_out(kill_9, CAUSE_RESOURCE_LIMIT));
+	assert_false(rules_out(kill_9, CAUSE_OUT_OF_MEMORY));
+}
+
 static void test_hostile_words_stay_one_line(void **state)
 {
 	struct world w;
@@ -1269,6 +1358,8 @@ int main(void)
 		cmocka_unit_test(test_nothing_captured),
 		cmocka_unit_test(test_unknown_killer_names_what_would_tell),
 		cmocka_unit_test(test_suspects_who_sent_term_before_kill),
+		cmocka_unit_test(test_supervisors_are_suspected_in_their_order_and_never_for_certain),
+		cmocka_unit_test(test_limit_and_memory_are_ruled_out_with_evidence_alone),
 		cmocka_unit_test(test_hostile_words_stay_one_line),
 	};
 
