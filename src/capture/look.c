@@ -119,9 +119,12 @@ struct error *look_take(struct look *look, const struct traced *process, bool re
 		return err;
 	}
 	look->taken = true;
-	if (known && known->found)
-		return copy_hint(&look->snapshot.arena, known, &look->snapshot.python);
-	return find_python(look, process);
+	if (!known || !known->found)
+		return find_python(look, process);
+	err = copy_hint(&look->snapshot.arena, known, &look->snapshot.python);
+	if (!err)
+		python_find_asyncio(&look->images, &look->snapshot.python);
+	return err;
 }
 
 struct error *look_update(struct look *look, const struct traced *process)
@@ -147,9 +150,12 @@ struct error *look_update(struct look *look, const struct traced *process)
 		error_free(err);
 		return failed;
 	}
-	if (!err && snapshot->modules.v != before && !snapshot->python.found)
-		err = find_python(look, process);
-	return err;
+	if (err || snapshot->modules.v == before)
+		return err;
+	if (!snapshot->python.found)
+		return find_python(look, process);
+	python_find_asyncio(&look->images, &snapshot->python);
+	return NULL;
 }
 
 struct error *look_repair(struct look *look)

@@ -282,6 +282,8 @@ static const struct field python_record_fields[] = {
 	MAYBE(struct python_hint, found_by),
 	MAYBE(struct python_hint, module),
 	F(struct python_hint, free_threaded),
+	F(struct python_hint, asyncio),
+	F(struct python_hint, asyncio_size),
 	F(struct python_hint, locals),
 	F(struct python_hint, locals_redacted),
 	{},

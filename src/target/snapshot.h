@@ -259,6 +259,8 @@ struct python_hint {
 	char *found_by;	   /* "symbol", "section", "search" */
 	char *module;	   /* path of the executable or library that holds it */
 	bool free_threaded;
+	taddr asyncio;	   /* what its module _asyncio publishes, 3.14 on; 0: nothing was found */
+	uint64_t asyncio_size;
 	bool locals;	      /* variables are wanted, and their pages among the memory */
 	bool locals_redacted; /* and what smells of a secret is not shown */
 };

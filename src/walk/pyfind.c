@@ -461,11 +461,36 @@ static struct error *for_modules(struct find *f, struct error *(*look)(struct fi
 	return err;
 }
 
+// It is a file of its own, or part of the interpreter.
+static bool may_be_asyncio(const struct module *module, const struct python_hint *hint)
+{
+	return !strncmp(path_basename(module->path), "_asyncio.", strlen("_asyncio.")) ||
+	       (hint->module && !strcmp(module->path, hint->module));
+}
+
+void python_find_asyncio(struct images *images, struct python_hint *hint)
+{
+	const struct py_layout *row = hint->found ? py_layout_row(hint->version) : NULL;
+
+	hint->asyncio = hint->asyncio_size = 0;
+	for (size_t i = 0; row && row->published_asyncio && i < images->snapshot->modules.n; i++) {
+		const struct module *module = &images->snapshot->modules.v[i];
+		const struct image *image = may_be_asyncio(module, hint) ? images_get(images, i) : NULL;
+
+		if (image && (image_section(image, ".AsyncioDebug", &hint->asyncio,
+					    &hint->asyncio_size) ||
+			      image_symbol(image, "_AsyncioDebug", &hint->asyncio,
+					   &hint->asyncio_size)))
+			return;
+	}
+}
+
 static struct error *finish(struct find *f, struct error *err, struct python_hint *ret,
 			    char **why_ret)
 {
 	if (err)
 		return err;
+	python_find_asyncio(f->images, &f->hint);
 	*ret = f->hint;
 	*why_ret = f->hint.found ? f->other : f->why;
 	return NULL;

@@ -193,18 +193,45 @@ struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
 	return NULL;
 }
 
-struct error *py_layout_read_published_asyncio(const struct mem *mem, taddr at,
+// Everything that is published of a task is within it, and so is what follows from that.
+static struct error *check_task(const union py_offsets *offsets, uint64_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(offsets->v); i++)
+		if ((!strncmp(offset_names[i], "task_", 5) || !strncmp(offset_names[i], "fut_", 4)) &&
+		    offsets->v[i] != PY_NONE && offsets->v[i] >= size)
+			return bad_published(offset_names[i], offsets->v[i]);
+	return NULL;
+}
+
+struct error *py_layout_read_published_asyncio(const struct mem *mem, taddr at, uint64_t size,
 					       struct py_layout *layout)
 {
-	const union py_offsets *where = layout->published_asyncio;
+	const union py_offsets *where = layout->published_asyncio, *row = &layout->offsets;
 	union py_offsets offsets = layout->offsets;
 	uint8_t raw[PUBLISHED_MAX];
 
 	if (!where)
 		return NULL;
-	struct error *err = mem_read(mem, at, raw, published_size(where));
+	size_t own = published_size(where);
+	if (size != own)
+		return error_new(ERROR_INPUT, "they are %llu bytes long, those of Python %u.%u %zu",
+				 (unsigned long long)size, PY_MAJOR(layout->version),
+				 PY_MINOR(layout->version), own);
+	struct error *err = mem_read(mem, at, raw, own);
 	if (!err)
 		err = take_published(raw, where, &offsets);
+	if (err)
+		return err;
+	// A task begins as any future; what is not published keeps its distance from what is.
+	offsets.fut_is_task = offsets.task_is_task;
+	offsets.fut_awaited_by = offsets.task_awaited_by;
+	offsets.fut_awaited_by_is_set = offsets.task_awaited_by_is_set;
+	offsets.fut_state = offsets.task_is_task + row->fut_state - row->task_is_task;
+	offsets.task_waiter = offsets.task_coro + row->task_waiter - row->task_coro;
+	uint64_t task_size = word(raw);
+	if (task_size > OFFSET_MAX_SMALL)
+		return bad_published("the end of a task", task_size);
+	err = check_task(&offsets, task_size);
 	if (!err)
 		layout->offsets = offsets;
 	return err;

@@ -216,8 +216,12 @@ const struct py_layout *py_layout_rows(unsigned *n_ret);
 struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
 				       struct py_layout *layout) __attribute__((warn_unused_result));
 
-/* The same for what the module _asyncio of LAYOUT's interpreter publishes at AT, from 3.14 on. */
-struct error *py_layout_read_published_asyncio(const struct mem *mem, taddr at,
+/*
+ * The same for the SIZE bytes that the module _asyncio of LAYOUT's interpreter publishes at AT,
+ * from 3.14 on. They have neither cookie nor version: another size than that version's is
+ * ERROR_INPUT.
+ */
+struct error *py_layout_read_published_asyncio(const struct mem *mem, taddr at, uint64_t size,
 					       struct py_layout *layout)
 	__attribute__((warn_unused_result));
 

@@ -634,6 +634,10 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 	w.py = &py;
 	struct error *err = py_frames_gap(&w.f, "Python's published offsets",
 					  py_layout_read_published(mem, hint->runtime, &py));
+	if (!err && hint->asyncio)
+		err = py_frames_gap(&w.f, "asyncio's published offsets",
+				    py_layout_read_published_asyncio(mem, hint->asyncio,
+								     hint->asyncio_size, &py));
 	if (!err)
 		err = walk_runtime(&w);
 	if (err)

@@ -112,6 +112,12 @@ struct error *python_find(struct images *images, const struct mem *mem, struct a
 			  struct python_hint *ret, char **why_ret) __attribute__((warn_unused_result));
 
 /*
+ * Where the module _asyncio of HINT's interpreter publishes its offsets, for walk_python(); again
+ * when there are other modules than there were.
+ */
+void python_find_asyncio(struct images *images, struct python_hint *hint);
+
+/*
  * Every thread of every interpreter with its Python frames. Broken chains are gaps in RET; an
  * unknown version is ERROR_UNSUPPORTED that names it. DEADLINE: CLOCK_MONOTONIC nanoseconds at
  * which to stop with what there is (a gap); 0 for none. Stacks are walked side by side, so each

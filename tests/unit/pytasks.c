@@ -359,6 +359,72 @@ static void capture_touches_what_a_later_walk_reads(void **unused)
 	}
 }
 
+// What the module of A's version publishes, in memory of A.
+static void publish(struct asyncio *a)
+{
+	struct fake *f = &a->f;
+	const union py_offsets *where = f->py.published_asyncio;
+
+	f->hint.asyncio = fake_room(f, 128);
+	f->hint.asyncio_size = 104;
+	fake_put64(f, f->hint.asyncio, 512);
+	for (size_t i = 0; i < ARRAY_SIZE(where->v); i++)
+		if (where->v[i] != PY_NONE)
+			fake_put64(f, f->hint.asyncio + where->v[i], f->py.offsets.v[i]);
+}
+
+// Offsets that no row has: only from what is published can they be known.
+static void published_offsets_are_used(void **unused)
+{
+	(void)unused;
+	FOR_TASK_LAYOUTS(py) {
+		_cleanup_(asyncio_deinit) struct asyncio a = {}, same = {};
+		struct py_layout other = *py;
+		union py_offsets *o = &other.offsets;
+
+		if (!py->published_asyncio)
+			continue;
+		o->task_node += 32;
+		o->task_coro += 16;
+		o->task_waiter += 16;
+		o->task_name += 24;
+		o->fut_state += 24;
+		o->task_is_task += 24;
+		o->tstate_tasks += 64;
+		o->tstate_loop += 64;
+		asyncio_make(&a, &other, false);
+		publish(&a);
+		_cleanup_(freep) char *want = whole(&a);
+		expect(&a, want);
+		// What makes no sense is a gap, and the row holds.
+		const struct {
+			uint32_t at;
+			uint64_t size, value;
+			const char *why;
+		} wrongs[] = {
+			{ 0, 120, 512, "they are 120 bytes long, those of Python 3.1" },
+			{ 0, 104, 8, "the offset of" }, { 0, 104, UINT64_MAX, "the end of a task" },
+			{ py->published_asyncio->task_node, 104, (uint64_t)1 << 60, "task_node" },
+			{ py->published_asyncio->task_is_task, 104, 0, "fut_state" },
+		};
+		for (size_t i = 0; i < ARRAY_SIZE(wrongs); i++) {
+			_cleanup_(py_state_deinit) struct py_state state = {};
+
+			asyncio_deinit(&same);
+			asyncio_make(&same, py, false);
+			publish(&same);
+			same.f.hint.asyncio_size = wrongs[i].size;
+			fake_put64(&same.f, same.f.hint.asyncio + wrongs[i].at, wrongs[i].value);
+			walk(&same, &state);
+			assert_int_equal(state.tasks.n, TASKS);
+			assert_int_equal(state.gaps.n, 1);
+			assert_string_equal(state.gaps.v[0].what, "asyncio's published offsets");
+			if (!strstr(state.gaps.v[0].why, wrongs[i].why))
+				fail_msg("%s\nlacks %s", state.gaps.v[0].why, wrongs[i].why);
+		}
+	}
+}
+
 // A walk that must come to an end, with at most TASKS tasks and WORDS among its gaps.
 static void expect_gap(struct asyncio *a, size_t tasks, const char *words)
 {
@@ -526,6 +592,7 @@ int main(void)
 		cmocka_unit_test(every_layout_has_its_tasks),
 		cmocka_unit_test(without_the_module_there_are_none),
 		cmocka_unit_test(capture_touches_what_a_later_walk_reads),
+		cmocka_unit_test(published_offsets_are_used),
 		cmocka_unit_test(cycles_end_where_they_close),
 		cmocka_unit_test(absurd_sizes_are_borne),
 		cmocka_unit_test(no_wrong_pointer_is_followed_without_end),

@@ -155,7 +155,8 @@ int main(int argc, char **argv)
 		snapshot_deinit(&snapshot);
 		return 0;
 	}
-	printf("found\t%s\t%s\t%x\n", hint.found_by, hint.module, hint.version);
+	printf("found\t%s\t%s\t%x\t%d\n", hint.found_by, hint.module, hint.version,
+	       hint.asyncio != 0);
 
 	struct mem_recorder recorder;
 	struct py_state state;

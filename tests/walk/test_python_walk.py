@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from living import PCATCH, SLOWNESS, Victim, python  # noqa: F401 (a fixture)
+from living import PCATCH, SLOWNESS, Victim, python, version_of  # noqa: F401 (a fixture)
 
 LIVE = pathlib.Path(os.environ.get("PYTHON_LIVE") or
                     PCATCH.resolve().parents[1] / "tests" / "walk" / "python-live")
@@ -34,6 +34,7 @@ class Walk:
             kind, *rest = line.split("\t")
             if kind == "found":
                 self.found_by = rest[0]
+                self.found_asyncio = rest[3] == "1"
             elif kind == "state":
                 self.version = tuple(map(int, rest[0].split(".")))
                 self.values = dict(field.split() for field in rest[1:])
@@ -155,6 +156,24 @@ def test_a_second_interpreter_is_walked_too(python):
         assert walk.gaps == []
         # One system thread has a state in each interpreter, under one id: look at the text.
         assert re.search(r"\t1\t\nframe\tinner\t<(string|script)>\t3\t", walk.text)
+
+
+ASYNCIO = """
+import asyncio, sys
+sys.stdout.write("there\\n"), sys.stdout.flush(), sys.stdin.readline()
+"""
+
+
+def test_what_asyncio_publishes_is_found(python):
+    if version_of(python) < (3, 4):
+        pytest.skip("CPython 2.7 has no asyncio")
+    with Victim(python, "-c", ASYNCIO) as victim:
+        walk = Walk(victim.process.pid)
+    if walk.version < (3, 14):
+        assert not walk.found_asyncio
+        pytest.skip("CPython %d.%d publishes nothing of asyncio" % walk.version[:2])
+    assert walk.found_asyncio
+    assert walk.gaps == []
 
 
 def test_what_is_no_python_is_none():
