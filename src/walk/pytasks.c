@@ -344,13 +344,21 @@ static struct py_task *task_at(struct walk *w, taddr at)
 
 static struct error *add_waiter(struct walk *w, struct py_task *awaited, const struct py_task *by)
 {
-	char **name = LIST_ADD(&w->state->arena, &awaited->awaited_by);
+	char *name = by->name ? by->name : arena_printf(&w->state->arena, "0x%llx",
+							 (unsigned long long)by->at);
 
 	if (!name)
 		return error_nomem();
-	*name = by->name ? by->name : arena_printf(&w->state->arena, "0x%llx",
-						    (unsigned long long)by->at);
-	return *name ? NULL : error_nomem();
+	// One may be told in two ways. Tasks may share a name, but not the place where it is kept.
+	for (size_t i = 0; i < awaited->awaited_by.n; i++)
+		if (by->name ? awaited->awaited_by.v[i] == name
+			     : !strcmp(awaited->awaited_by.v[i], name))
+			return NULL;
+	char **to = LIST_ADD(&w->state->arena, &awaited->awaited_by);
+	if (!to)
+		return error_nomem();
+	*to = name;
+	return NULL;
 }
 
 // Who awaits whom: a task directly, or as one of those that gather() made one future of.
@@ -381,6 +389,71 @@ static struct error *tie_waiter(struct walk *w, const struct py_task *by)
 			err = add_waiter(w, awaited, by);
 	}
 	return err;
+}
+
+// From 3.14 on a task has who awaits it, whether by gather(), wait() or a group: one, or a set.
+static struct error *tie_awaited_by(struct walk *w, struct py_task *task)
+{
+	struct py_items items = {};
+	struct py_type type = {};
+	uint8_t is_set;
+	taddr by;
+
+	struct error *err = field_of(w, task->at, w->o->task_awaited_by, &by);
+	if (!err && by)
+		err = mem_u8(w->reader->mem, task->at + w->o->task_awaited_by_is_set, &is_set);
+	if (err || !by)
+		return err;
+	if (is_set) {
+		err = py_type_of(w->reader, by, &type);
+		if (!err)
+			err = py_items_begin(w->reader, by, &type, &items);
+	}
+	for (int i = 0; !err && by && i < MAX_CHILDREN; i++) {
+		if (is_set)
+			err = py_items_next(&items, &by, NULL);
+		const struct py_task *found =
+			err || !by || w->reader->touch_only ? NULL : task_at(w, by);
+		if (found)
+			err = add_waiter(w, task, found);
+		if (!is_set)
+			break;
+	}
+	return err;
+}
+
+// A task of a TaskGroup calls a method of that when it is done; who made the group waits for it then.
+static struct error *tie_group(struct walk *w, struct py_task *task)
+{
+	struct py_type type = {};
+	taddr callback, group = 0, parent = 0, completed = 0;
+
+	struct error *err = field_of(w, task->at, w->o->fut_callback, &callback);
+	if (!err && callback)
+		err = py_type_of(w->reader, callback, &type);
+	if (err || !callback || type.kind != PY_METHOD)
+		return err;
+	err = mem_u64(w->reader->mem, callback + w->o->method_self, &group);
+	if (!err)
+		err = py_type_of(w->reader, group, &type);
+	if (err || !py_type_is(&type, "TaskGroup"))
+		return err;
+	err = py_attribute(w->reader, group, &type, "_parent_task", &parent);
+	if (!err)
+		err = py_attribute(w->reader, group, &type, "_on_completed_fut", &completed);
+	const struct py_task *by =
+		err || !parent || w->reader->touch_only ? NULL : task_at(w, parent);
+	// The body of its block may still run.
+	return by && by->waiter && by->waiter == completed ? add_waiter(w, task, by) : err;
+}
+
+static struct error *tie_task(struct walk *w, struct py_task *task, bool native)
+{
+	struct error *err = tie_waiter(w, task);
+
+	if (!err && native)
+		err = tie_awaited_by(w, task);
+	return err || !native ? err : tie_group(w, task);
 }
 
 static struct error *add_task(struct walk *w, taddr at)
@@ -415,7 +488,7 @@ static struct error *add_task(struct walk *w, taddr at)
 		err = task.gap ? NULL : error_nomem();
 	}
 	if (!err && w->reader->touch_only)
-		return py_frames_gap(w->f, "what awaits it", tie_waiter(w, &task));
+		return py_frames_gap(w->f, "what awaits it", tie_task(w, &task, native));
 	struct py_task *to = err ? NULL : LIST_ADD(&w->state->arena, &w->state->tasks);
 	if (!to)
 		return err ? err : error_nomem();
@@ -543,10 +616,17 @@ static struct error *tie_waiters(struct walk *w, size_t first)
 	if (!n)
 		return NULL;
 	qsort(w->state->tasks.v, n, sizeof(struct py_task), compare_tasks);
-	for (size_t i = 0; i < n && !err; i++)
-		if (w->state->tasks.v[i].number >= first)
-			err = py_frames_gap(w->f, "what awaits an asyncio task",
-					    tie_waiter(w, &w->state->tasks.v[i]));
+	for (size_t i = 0; i < n && !err; i++) {
+		struct py_task *task = &w->state->tasks.v[i];
+		struct py_type type = {};
+
+		if (task->number < first)
+			continue;
+		err = py_type_of(w->reader, task->at, &type);
+		if (!err)
+			err = tie_task(w, task, derives_from(w, type.at, "_asyncio.Task"));
+		err = py_frames_gap(w->f, "what awaits an asyncio task", err);
+	}
 	qsort(w->state->tasks.v, n, sizeof(struct py_task), compare_numbers);
 	return err;
 }

@@ -30,6 +30,11 @@ def check(truth, report):
         by = {task["name"]: task["awaited_by"] for task in tasks}
         assert (by["child"], by["one"], by["two"]) == (["parent"], ["gatherer"], ["gatherer"])
         assert by["parent"] == by["middle"] == []
+        if "grouped" in by:
+            assert by["grouped"] == ["grouper"]
+        for name, expected in told.items():
+            if "awaited_by" in expected:
+                assert sorted(by[name]) == expected["awaited_by"], name
     threads = {task["coroutine"]: task["thread"] for task in tasks}
     assert threads["main"] == truth["pid"]
     assert threads["other_loop"] not in (None, truth["pid"])

@@ -425,6 +425,40 @@ static void published_offsets_are_used(void **unused)
 	}
 }
 
+// The parent awaits its child directly, and the interpreter says so, too.
+static void who_awaits_is_told_once(void **unused)
+{
+	(void)unused;
+	FOR_TASK_LAYOUTS(py) {
+		_cleanup_(asyncio_deinit) struct asyncio a = {};
+		taddr at = py->offsets.task_awaited_by;
+
+		if (at == PY_NONE)
+			continue;
+		asyncio_make(&a, py, false);
+		at += a.tasks[CHILD];
+		taddr is_set = a.tasks[CHILD] + py->offsets.task_awaited_by_is_set;
+		_cleanup_(freep) char *want = whole(&a);
+		for (int direct = 1; direct >= 0; direct--) {
+			if (!direct)
+				fake_put64(&a.f, a.tasks[PARENT] + py->offsets.task_waiter, 0);
+			fake_put8(&a.f, is_set, 0);
+			fake_put64(&a.f, at, a.tasks[PARENT]);
+			expect(&a, want);
+			fake_put8(&a.f, is_set, 1);
+			fake_put64(&a.f, at, make_set(&a, &a.tasks[PARENT], 1));
+			expect(&a, want);
+		}
+		// What is no set is a gap, and no news about the tasks.
+		fake_put64(&a.f, at, a.tasks[PARENT]);
+		_cleanup_(py_state_deinit) struct py_state state = {};
+		walk(&a, &state);
+		assert_int_equal(state.tasks.n, TASKS);
+		assert_int_equal(state.gaps.n, 1);
+		assert_non_null(strstr(state.gaps.v[0].why, "is no container"));
+	}
+}
+
 // A walk that must come to an end, with at most TASKS tasks and WORDS among its gaps.
 static void expect_gap(struct asyncio *a, size_t tasks, const char *words)
 {
@@ -593,6 +627,7 @@ int main(void)
 		cmocka_unit_test(without_the_module_there_are_none),
 		cmocka_unit_test(capture_touches_what_a_later_walk_reads),
 		cmocka_unit_test(published_offsets_are_used),
+		cmocka_unit_test(who_awaits_is_told_once),
 		cmocka_unit_test(cycles_end_where_they_close),
 		cmocka_unit_test(absurd_sizes_are_borne),
 		cmocka_unit_test(no_wrong_pointer_is_followed_without_end),

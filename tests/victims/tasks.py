@@ -52,11 +52,20 @@ async def gatherer(children):
     await asyncio.gather(*children)
 
 
+async def grouper(future):
+    async with asyncio.TaskGroup() as group:
+        tasks.append(["grouped", group.create_task(leaf(future), name="grouped")])
+
+
+async def waiter(child):
+    await asyncio.wait([child])
+
+
 def create(coroutine, name):
     task = asyncio.get_event_loop().create_task(coroutine)
     if hasattr(task, "set_name"):
         task.set_name(name)
-    tasks.append([name, task, threading.get_ident()])
+    tasks.append([name, task])
     return task
 
 
@@ -78,12 +87,19 @@ async def main():
     create(get(asyncio.Queue()), "get")
     create(parent(create(leaf(future), "child")), "parent")
     create(gatherer([create(leaf(future), "one"), create(middle(future), "two")]), "gatherer")
-    for _ in range(3):
+    create(waiter(create(leaf(future), "waited")), "waiter")
+    if hasattr(asyncio, "TaskGroup"):
+        create(grouper(future), "grouper")
+    for _ in range(4):
         await asyncio.sleep(0)
     told = {}
-    for name, task, thread in tasks:
+    for name, task in tasks:
         coroutine = task.get_coro() if hasattr(task, "get_coro") else task._coro
         told[name] = {"coroutine": coroutine.__qualname__, "chain": chain_of(coroutine)}
+        # From 3.14 on CPython itself says who awaits a task.
+        if hasattr(task, "_asyncio_awaited_by"):
+            by = task._asyncio_awaited_by or ()
+            told[name]["awaited_by"] = sorted(other.get_name() for other in by)
     sys.stdout.write(json.dumps({"pid": os.getpid(), "tasks": told, "main": len(tasks)}) + "\n")
     sys.stdout.flush()
     sys.stdin.readline()
