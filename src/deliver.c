@@ -107,10 +107,12 @@ struct error *deliver(const struct store *folder, const struct options *options,
 	_cleanup_(answer_deinit) struct answer found = {};
 
 	snapshot->unredacted = options->no_redact;
-	struct error *err = minidump_write(snapshot, &bytes);
+	struct error *err = embed_unwind(snapshot, options->embed);
 	if (geteuid() || !process_is_users(&snapshot->process, &own.reader) ||
 	    own.reader != own.owner)
 		own.reader = 0;
+	if (!err)
+		err = minidump_write(snapshot, &bytes);
 	if (!err)
 		err = store_name(store, snapshot, &name);
 	if (err)

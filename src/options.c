@@ -83,6 +83,8 @@ static const char help[] =
 	"                      to find binaries and debug information in; may be repeated\n"
 	"      --debug-dir DIR  a folder with debug information, as /usr/lib/debug; may be\n"
 	"                      repeated\n"
+	"      --embed-unwind[=WHEN]  never, auto, always: keep in the dump what unwinding\n"
+	"                      needs of binaries, up to 4 MiB of those on stacks, or of all [auto]\n"
 	"      --no-redact     do not replace what looks like a secret\n"
 	"      --keep-reports N, --keep-bytes SIZE, --keep-days N\n"
 	"                      what the folder may hold after a report: the oldest of\n"
@@ -102,7 +104,7 @@ static const char help[] =
 
 enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
-       OPT_DEBUG_DIR, OPT_HELP, OPT_VERSION };
+       OPT_DEBUG_DIR, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
@@ -132,6 +134,7 @@ static const struct option long_options[] = {
 	{ "ignore-limit", no_argument, NULL, OPT_IGNORE_LIMIT },
 	{ "sysroot", required_argument, NULL, OPT_SYSROOT },
 	{ "debug-dir", required_argument, NULL, OPT_DEBUG_DIR },
+	{ "embed-unwind", optional_argument, NULL, OPT_EMBED_UNWIND },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -169,6 +172,7 @@ static unsigned commands_of(int option)
 	case OPT_NO_REDACT:
 		return WRITING | AUTOPSY;
 	case OPT_LOCALS:
+	case OPT_EMBED_UNWIND:
 		return WRITING;
 	case 'v':
 		return WRITING | LIST_REPORTS;
@@ -260,6 +264,20 @@ static struct error *parse_sample(const char *text, double *ret)
 	return NULL;
 }
 
+static struct error *parse_embed(const char *when, enum embed *ret)
+{
+	static const char *const names[] = {
+		[EMBED_AUTO] = "auto", [EMBED_NEVER] = "never", [EMBED_ALWAYS] = "always",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(when ? when : "always", names[i])) {
+			*ret = (enum embed)i;
+			return NULL;
+		}
+	return bad("--embed-unwind: '%s' is none of never, auto, always", when);
+}
+
 // Misspelt, it would be a silent way to find nothing.
 static struct error *add_folder(struct options *o, const char *what, char *path, strings *list)
 {
@@ -344,6 +362,8 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 	case OPT_NO_BREAKPOINT:
 		o->no_breakpoint = true;
 		return NULL;
+	case OPT_EMBED_UNWIND:
+		return parse_embed(arg, &o->embed);
 	case OPT_SYSROOT:
 		return add_folder(o, "--sysroot", arg, &o->places.sysroots);
 	case OPT_DEBUG_DIR:

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "walk/embed.h"
 #include "walk/places.h"
 
 enum command { COMMAND_RUN, COMMAND_ATTACH, COMMAND_SNAPSHOT, COMMAND_SHOW, COMMAND_DIFF,
@@ -37,6 +38,7 @@ struct options {
 		char **then;	     /* the next handler, NULL-terminated; NULL: none */
 	} handler;		     /* core-handler */
 	strings logs;
+	enum embed embed;     /* what of modules goes into the dump */
 	struct places places; /* where modules' files may be */
 	int lines;
 	double sample;

@@ -345,7 +345,7 @@ static struct error *module_names(struct symbolizer *s, size_t index, const stru
 	if (m->tried)
 		return NULL;
 	m->tried = true;
-	if (!image) {
+	if (!image || image->embedded) {
 		const struct error *why = s->images->errors[index];
 
 		m->kind = SYMBOLS_NONE;
@@ -433,7 +433,7 @@ static struct error *describe(struct symbolizer *s, taddr pc, taddr look, struct
 	const struct image *image = images_get(s->images, index);
 	struct names_of_module *m;
 	struct error *err = module_names(s, index, image, &m);
-	if (err || !image)
+	if (err || !image || image->embedded)
 		return err ? err : add_level(s, symbol, NULL);
 	uint64_t address = look - image->bias;
 	const struct entry *e = covering_entry(m, address);

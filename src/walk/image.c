@@ -100,6 +100,24 @@ static const struct image_page *file_page(const struct image *image, uint64_t of
 	return page;
 }
 
+// Headers are where the module begins, everything else is where the segments say.
+static size_t embedded_read(const struct image *image, uint64_t offset, void *ret, size_t len)
+{
+	if (offset < TARGET_PAGE)
+		return mem_read_some(image->embedded, image->start + offset, ret, len);
+	for (size_t i = 0; i < image->loads.n; i++) {
+		const struct image_segment *load = &image->loads.v[i];
+
+		if (offset < load->offset || offset - load->offset >= load->filesz)
+			continue;
+		uint64_t skip = offset - load->offset;
+		if (len > load->filesz - skip)
+			len = (size_t)(load->filesz - skip);
+		return mem_read_some(image->embedded, image->bias + load->vaddr + skip, ret, len);
+	}
+	return 0;
+}
+
 static size_t file_read_some(const struct image *image, uint64_t offset, void *ret, size_t len)
 {
 	size_t done = 0;
@@ -108,6 +126,8 @@ static size_t file_read_some(const struct image *image, uint64_t offset, void *r
 		return 0;
 	if (len > image->size - offset)
 		len = (size_t)(image->size - offset);
+	if (image->embedded)
+		return embedded_read(image, offset, ret, len);
 	if (image->data) {
 		memcpy(ret, image->data + offset, len);
 		return len;
@@ -136,7 +156,7 @@ bool image_file_read(const struct image *image, uint64_t offset, void *ret, size
 // The same for long stretches that are looked at once: they are not kept.
 static bool file_read_once(const struct image *image, uint64_t offset, void *ret, size_t len)
 {
-	if (image->data)
+	if (image->data || image->embedded)
 		return image_file_read(image, offset, ret, len);
 	if (offset > image->size || len > image->size - offset)
 		return false;
@@ -340,6 +360,22 @@ static struct error *open_in_memory(const struct module *module, const struct me
 	if (!image.size)
 		return error_fault(module->start);
 	struct error *err = parse(&image);
+	if (err)
+		return err;
+	place_at(&image, module->start);
+	*ret = TAKE(image);
+	image.fd = -1;
+	return NULL;
+}
+
+struct error *image_open_embedded(const struct module *module, const struct mem *mem,
+				  struct image *ret)
+{
+	_cleanup_(image_close) struct image image = {
+		.fd = -1, .embedded = mem, .start = module->start, .size = INT64_MAX,
+	};
+	struct error *err = parse(&image);
+
 	if (err)
 		return err;
 	place_at(&image, module->start);

@@ -18,6 +18,8 @@
 struct image {
 	int fd;		     /* its own descriptor of the file; -1 for a module in memory */
 	const uint8_t *data; /* the ELF image of a module in memory, owned; NULL for a file */
+	const struct mem *embedded; /* in place of both: where embed_unwind() put what it is made of, borrowed */
+	taddr start;	     /* of an embedded one: where its first bytes are */
 	uint64_t size;	     /* of the file or of the data */
 	struct image_pages *pages; /* what has been read of the file */
 	uint16_t machine;    /* EM_* */
@@ -46,6 +48,13 @@ struct image {
 struct error *image_open(const struct module *module, const struct places *places,
 			 const struct mem *mem, struct image *ret)
 	__attribute__((warn_unused_result));
+
+/*
+ * What MEM holds of MODULE's file itself, for unwinding: it has neither sections nor symbols. Borrows
+ * MEM. An error when that is nothing.
+ */
+struct error *image_open_embedded(const struct module *module, const struct mem *mem,
+				  struct image *ret) __attribute__((warn_unused_result));
 
 /*
  * The image of ELF file FD (not taken over; dup'ed), placed so that its first PT_LOAD starts at
@@ -92,7 +101,7 @@ struct images {
 	struct mem_bytes dump;
 	struct image *v;	 /* one per module */
 	unsigned char *state;	 /* 0 not tried, 1 open, 2 cannot be had */
-	struct error **errors;	 /* why not; owned */
+	struct error **errors;	 /* why not, or why it is an embedded one; owned */
 	struct mem files;	 /* what the modules' files say about their read-only segments */
 	const struct mem *layers[2];
 	size_t last; /* the module that was last looked at by address, + 1 */

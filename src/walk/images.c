@@ -122,7 +122,9 @@ const struct image *images_get(struct images *images, size_t index)
 		if (err) {
 			images->errors[index] = err;
 			images->state[index] = IMAGE_MISSING;
-			return NULL;
+			if (module->in_memory || error_drop(image_open_embedded(module, &images->dump.mem,
+										&image)))
+				return NULL;
 		}
 		if (!module->in_memory)
 			place_by_code(&image, snapshot, module);

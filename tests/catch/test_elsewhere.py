@@ -2,6 +2,7 @@
 """A dump that is opened where the binaries are not, or are in another place."""
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -36,6 +37,18 @@ def move_into(root, path):
     there.parent.mkdir(parents=True)
     shutil.move(path, there)
     return there
+
+
+def own_copy(python, folder):
+    """A copy of PYTHON in FOLDER that runs there."""
+    folder.mkdir()
+    copy = folder / "python"
+    shutil.copy(os.path.realpath(python), copy)
+    try:
+        subprocess.run([copy, "-c", "import threading, ctypes"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("%s does not run as a copy" % python)
+    return copy
 
 
 @pytest.fixture
@@ -110,14 +123,7 @@ def test_binary_and_debug_information_are_found_by_build_id(pcatch, crashed, tmp
 
 
 def test_python_frames_need_no_binary(pcatch, any_python, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    python = home / "python"
-    shutil.copy(os.path.realpath(any_python), python)
-    try:
-        subprocess.run([python, "-c", "import threading, ctypes"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("%s does not run as a copy" % any_python)
+    python = own_copy(any_python, tmp_path / "home")
     report = pcatch.catch(python, DEATHS, "segfault")
     move_into(tmp_path / "root", python)
     bare = show(pcatch, report.dump)
@@ -138,3 +144,75 @@ def test_folder_that_is_not_there_is_refused(pcatch, crashed, tmp_path):
         assert str(tmp_path / "nowhere") in called.stderr and len(called.stderr.splitlines()) == 1
         called = pcatch.call("show", option, program, report.dump)
         assert called.status == 2 and "no folder" in called.stderr
+
+
+def by_cfi(report):
+    """The pcs of each thread, and how the frames were found."""
+    return {
+        t["tid"]: [(f["pc"], f["found_by"]) for f in t["native"] if not f.get("inlined")]
+        for t in report["threads"]
+    }
+
+
+def without_binaries(pcatch, dump, folders, tmp_path):
+    """What `show` says of DUMP where an empty folder lies over each of FOLDERS, libc's last."""
+    # It needs some of what is hidden itself: copies serve.
+    own = tmp_path / "own"
+    own.mkdir()
+    listed = subprocess.run(["ldd", pcatch.program], capture_output=True, text=True)
+    paths = re.findall(r"(/\S+) \(0x", listed.stdout)
+    loader = [os.path.basename(path) for path in paths if "/ld-" in path]
+    if not loader:
+        pytest.skip("ldd names no loader: " + listed.stdout + listed.stderr)
+    for path in paths + [str(pcatch.program)]:
+        shutil.copy(path, own)
+    script = """
+        d=$1 l=$2 own=$3; shift 3
+        for f; do mount -t tmpfs none "$f" || exit 99; done
+        exec "$own/$l" --library-path "$own" "$own/pcatch" show -f json "$d"
+    """
+    called = pcatch.start(
+        "unshare", "-m", "sh", "-c", script, "sh", dump, loader[0], own, *folders,
+        stdin=subprocess.DEVNULL,
+    )
+    status = called.wait()
+    if status == 99 or "unshare" in called.stderr:
+        pytest.skip("no mount namespace to hide binaries in: " + called.stderr.strip())
+    assert status == 0, called.stderr
+    return json.loads(called.stdout)
+
+
+def test_native_stacks_are_whole_without_any_binary(pcatch, any_python, tmp_path):
+    if not shutil.which("unshare") or not shutil.which("ldd"):
+        pytest.skip("no unshare or no ldd")
+    python = own_copy(any_python, tmp_path / "home")
+    report = pcatch.catch(python, DEATHS, "segfault-in-thread")
+    assert len(report.json["threads"]) > 1
+    paths = [os.path.realpath(m["path"]) for m in report.json["modules"] if m["path"][0] == "/"]
+    libc = next(os.path.dirname(path) for path in paths if "/libc" in path or "/ld-" in path)
+    folders = sorted({os.path.dirname(path) for path in paths} - {libc}) + [libc]
+    bare = without_binaries(pcatch, report.dump, folders, tmp_path)
+    assert by_cfi(bare) == by_cfi(report.json)
+    names = [frame.get("function") for t in bare["threads"] for frame in t["native"]]
+    assert not any(names), names
+    assert gaps_about(bare, python)
+    for thread in bare["threads"]:
+        assert thread.get("python") == report.thread(thread["tid"]).get("python")
+
+
+@pytest.mark.parametrize("when", ["never", "auto", "always"])
+def test_unwind_information_is_kept_as_asked(pcatch, any_python, tmp_path, when):
+    python = own_copy(any_python, tmp_path / "home")
+    report = pcatch.catch(python, DEATHS, "segfault", options=["--embed-unwind=" + when])
+    move_into(tmp_path / "root", python)
+    bare = show(pcatch, report.dump)
+    assert (by_cfi(bare) == by_cfi(report.json)) == (when != "never")
+    if when == "auto":
+        # What it costs has a bound.
+        assert report.dump.stat().st_size < 8 << 20
+
+
+def test_nonsense_about_unwind_information_is_refused(pcatch):
+    called = pcatch.call("run", "--embed-unwind=often", "--", "true")
+    assert called.status == 125 or called.status == 2
+    assert "never, auto, always" in called.stderr
