@@ -232,6 +232,12 @@ static struct error *next_due(struct watch *w, int64_t *ret)
 	return NULL;
 }
 
+static void take_sample(struct watched *d, int64_t now)
+{
+	sampler_take(&d->sampler, d->traced->proc_dir, &d->watch->witness.tree,
+		     witness_path(&d->before), now);
+}
+
 static struct error *look_when_due(struct watch *w)
 {
 	int64_t now = monotonic_now();
@@ -249,8 +255,7 @@ static struct error *look_when_due(struct watch *w)
 			d->look_step = d->look_step * 2 < LOOK_MAX ? d->look_step * 2 : LOOK_MAX;
 			d->next_look = now + d->look_step;
 		}
-		sampler_take(&d->sampler, p->proc_dir, &w->witness.tree,
-			     witness_path(&d->before), now);
+		take_sample(d, now);
 	}
 	kmsg_read(w->witness.kmsg, concerns_anybody, w);
 	return err;
@@ -300,6 +305,9 @@ struct error *watch_attach(struct watch *w, pid_t pid)
 	err = watched_for(w, p, &d);
 	if (!err)
 		err = look(d);
+	// The first is of how it was found, whatever happens to it next.
+	if (!err)
+		take_sample(d, monotonic_now());
 	if (!err && w->options->children)
 		err = attach_children(w, pid, 0);
 	return err;

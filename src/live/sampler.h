@@ -14,6 +14,11 @@
 #define SAMPLES_MAX    512
 #define SAMPLES_RECENT 128
 
+/* Something that takes long to ask for is asked for so seldom that it costs next to nothing. */
+struct seldom {
+	int64_t next; /* CLOCK_MONOTONIC */
+};
+
 struct sampler {
 	struct sample v[SAMPLES_MAX];
 	size_t n;
@@ -21,6 +26,7 @@ struct sampler {
 	int64_t interval; /* nanoseconds; 0: takes none */
 	int64_t next;	  /* CLOCK_MONOTONIC, when the next is due */
 	int64_t last_cpu, last_at;
+	struct seldom pss, family;
 };
 
 /* SECONDS between samples, 0 for none. */

@@ -854,6 +854,17 @@ static json_t *timeline_object(struct json *j)
 			put(j, object, "minor_faults", json_integer(sample->minor_faults));
 		if (sample->major_faults >= 0)
 			put(j, object, "major_faults", json_integer(sample->major_faults));
+		if (sample->pss >= 0)
+			put(j, object, "pss_bytes", json_integer(sample->pss));
+		if (sample->children >= 0) {
+			put(j, object, "children", json_integer(sample->children));
+			put(j, object, "children_rss_bytes", number(sample->children_rss));
+		}
+		if (sample->voluntary_switches >= 0)
+			put(j, object, "voluntary_switches", json_integer(sample->voluntary_switches));
+		if (sample->involuntary_switches >= 0)
+			put(j, object, "involuntary_switches",
+			    json_integer(sample->involuntary_switches));
 		if (sample->pressure_some >= 0 && sample->pressure_some <= 100)
 			put(j, object, "pressure_some_percent", json_real(sample->pressure_some));
 		if (sample->pressure_full >= 0 && sample->pressure_full <= 100)

@@ -348,15 +348,16 @@ static void add_size(struct page *page, int64_t bytes)
 	page->failed |= !size;
 }
 
-static void add_count(struct page *page, int count)
+static void add_count(struct page *page, int width, int count)
 {
 	if (count < 0)
-		page_add(page, STYLE_PLAIN, " %7s", "-");
+		page_add(page, STYLE_PLAIN, " %*s", width, "-");
 	else
-		page_add(page, STYLE_PLAIN, " %7d", count);
+		page_add(page, STYLE_PLAIN, " %*d", width, count);
 }
 
-static void print_sample(struct page *page, const struct sample *sample)
+// FAMILY: there are children at some time.
+static void print_sample(struct page *page, const struct sample *sample, bool family)
 {
 	char *when = words_time(&page->arena, sample->at);
 
@@ -364,13 +365,15 @@ static void print_sample(struct page *page, const struct sample *sample)
 	page_add(page, STYLE_PLAIN, "  %-24s", when ? when : "");
 	page->failed |= !when;
 	add_size(page, sample->rss);
+	if (family)
+		add_size(page, sample->children_rss);
 	add_size(page, sample->cgroup_memory);
-	add_count(page, sample->threads);
-	add_count(page, sample->fds);
-	if (sample->cpu_percent >= 0 && sample->cpu_percent < 1e6)
-		page_add(page, STYLE_PLAIN, " %6.0f%%", sample->cpu_percent);
+	add_count(page, 7, sample->threads);
+	add_count(page, 5, sample->fds);
+	if (sample->cpu_percent >= 0 && sample->cpu_percent < 1e5)
+		page_add(page, STYLE_PLAIN, " %5.0f%%", sample->cpu_percent);
 	else
-		page_add(page, STYLE_PLAIN, " %7s", "-");
+		page_add(page, STYLE_PLAIN, " %6s", "-");
 }
 
 static void section_timeline(struct page *page, const struct findings *findings)
@@ -378,6 +381,7 @@ static void section_timeline(struct page *page, const struct findings *findings)
 	const struct snapshot *snapshot = findings->snapshot;
 	size_t n = snapshot->timeline.samples.n;
 	size_t lines = n < SAMPLES_MAX ? n : SAMPLES_MAX;
+	bool family = false;
 
 	// One sample tells no story.
 	if (n < 2)
@@ -390,12 +394,17 @@ static void section_timeline(struct page *page, const struct findings *findings)
 		page_add(page, STYLE_PLAIN, "  ");
 		page_words(page, STYLE_STRONG, 2, "%s", trend);
 	}
+	for (size_t i = 0; i < n; i++)
+		family |= snapshot->timeline.samples.v[i].children > 0;
 	page_line(page);
-	page_add(page, STYLE_LABEL, "  %-24s %10s %10s %7s %7s %7s", "when", "resident", "cgroup",
-		 "threads", "files", "CPU");
+	page_add(page, STYLE_LABEL, "  %-24s %10s ", "when", "resident");
+	if (family)
+		page_add(page, STYLE_LABEL, "%10s ", "children");
+	page_add(page, STYLE_LABEL, "%10s %7s %5s %6s", "cgroup", "threads", "files", "CPU");
 	// Evenly over the whole time, the first and the last one always.
 	for (size_t i = 0; i < lines; i++)
-		print_sample(page, &snapshot->timeline.samples.v[i * (n - 1) / (lines - 1)]);
+		print_sample(page, &snapshot->timeline.samples.v[i * (n - 1) / (lines - 1)],
+			     family);
 }
 
 void surroundings_print(struct page *page, const struct findings *findings,

@@ -286,6 +286,10 @@ struct sample {
 	int threads, fds;
 	double cpu_percent;		     /* of one CPU since the sample before */
 	double pressure_some, pressure_full; /* of memory, in percent of the last 10 s */
+	int64_t pss;			     /* its share of what it has; where that is not dear to know */
+	int64_t children_rss;		     /* of its descendants */
+	int children;			     /* how many these are, as far as they were counted */
+	int64_t voluntary_switches, involuntary_switches; /* of the main thread, since its start */
 	/* Samples that this one, the newest of them, stands for, and the extremes of their rss. */
 	unsigned merged;
 	int64_t rss_min, rss_max;

@@ -188,6 +188,31 @@ def test_server_that_grows_until_it_is_killed_has_the_right_trend(pcatch, any_py
     assert re.match(r"memory grew [\d.]+ MiB/s for \d+ s, at its cgroup's limit \(96.0 MiB\)", report.json["timeline"]["trend"])
 
 
+# Says its truth when its child, and that one's own, have what they are to have.
+FAMILY = """
+import json, os, subprocess, sys
+HOLD = "import sys; x = b'x' * (%d << 20); print(flush=True); sys.stdin.read()"
+MIDDLE = "import subprocess, sys; " + HOLD.replace("print", "subprocess.Popen([sys.executable, '-c', sys.argv[1]]); print")
+child = subprocess.Popen([sys.executable, "-c", MIDDLE % 30, HOLD % 50], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline(), child.stdout.readline()
+print(json.dumps({"pid": os.getpid()}), flush=True)
+sys.stdin.readline()
+child.communicate()
+"""
+
+
+def test_samples_have_the_memory_of_children_and_its_share_of_its_own(pcatch, any_python):
+    if not os.path.exists("/proc/self/task/%d/children" % os.getpid()):
+        pytest.skip("this kernel does not list children (CONFIG_PROC_CHILDREN)")
+    report = pcatch.catch(any_python, "-c", FAMILY)
+    first = report.json["timeline"]["samples"][0]
+    assert first["children"] == 2
+    assert 80 << 20 < first["children_rss_bytes"] < 200 << 20
+    assert 0 < first["pss_bytes"] <= first["rss_bytes"]
+    assert first["voluntary_switches"] > 0 and first["involuntary_switches"] >= 0
+    assert re.search(r"when +resident +children +cgroup", report.text)
+
+
 OWN_LIMIT = """
 import json, os, resource, sys
 print(json.dumps({"pid": os.getpid()}), flush=True)

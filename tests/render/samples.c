@@ -460,6 +460,9 @@ static void make_sigkill(struct snapshot *s, struct findings *f)
 					 .cgroup_memory = i % 2 ? -1 : INT64_C(200) << 20,
 					 .threads = 52,
 					 .fds = i % 3 ? 10 + i : -1,
+					 .children = i % 4 ? 2 : -1,
+					 .children_rss = i % 4 ? 1023 << 20 : -1,
+					 .pss = INT64_C(90) << 20,
 					 .cpu_percent = i ? 1.0 / 3 * i : -1 };
 	*ADD(f, &f->trends) = (struct trend){ .what = TREND_MEMORY,
 					      .shape = TREND_GREW,
