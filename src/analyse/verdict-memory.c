@@ -208,6 +208,23 @@ static void tell_log(struct opinion *opinion, const struct oom_words *words)
 		opinion_for(opinion, "kernel log", "%s", words->context->text);
 }
 
+/*
+ * The kernel's record says that it raised this SIGKILL itself, which besides the OOM killer only a
+ * limit of CPU time and the end of a pid namespace, whose init may have been what was struck, make
+ * it do.
+ */
+static bool kernel_raised(const struct findings *findings)
+{
+	const struct death *death = &findings->snapshot->death;
+	const struct process *process = &findings->snapshot->process;
+	uint64_t soft, hard;
+
+	return death->sender.kind == SENDER_KERNEL && death->sender.source == SOURCE_TRACEPOINT &&
+	       death->info.signo == SIGKILL && death->info.code == SI_KERNEL &&
+	       (process->ns_pids.n < 2 || scene_own_pid(findings) == 1) &&
+	       (!scene_limit(findings, "Max cpu time", &soft, &hard) || hard == UINT64_MAX);
+}
+
 bool judge_out_of_memory(const struct findings *findings, struct opinion *opinion)
 {
 	const struct snapshot *snapshot = findings->snapshot;
@@ -224,20 +241,24 @@ bool judge_out_of_memory(const struct findings *findings, struct opinion *opinio
 	if (!words.kill && (kills <= 0 || (words.others && (uint64_t)kills <= words.others)))
 		return false;
 	bool alone = process->cgroup_others == 0 && !snapshot->kernel_log.followed;
+	bool raised = kernel_raised(findings), certain = words.kill || alone || raised;
 	const struct frame *python = scene_python_frame(findings);
-	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, words.kill || alone ? CERTAIN : LIKELY,
+	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, certain ? CERTAIN : LIKELY,
 		      "The kernel's OOM killer ended it (SIGKILL): memory ran out %s%s%s.",
 		      where_it_ran_out(findings, opinion, &words),
 		      python ? "; it was last at " : "",
 		      scene_python_place(findings, opinion));
 	tell_log(opinion, &words);
+	if (raised)
+		opinion_for(opinion, "tracepoint", "the kernel itself raised SIGKILL for it%s",
+			    kills > 0 ? ", as its count of OOM kills rose" : "");
 	if (kills > 0)
 		opinion_for(opinion, "cgroup",
 			    "the kernel's count of OOM kills in its cgroup rose from %" PRId64
 			    " to %" PRId64 " across the death%s",
 			    process->oom_kills_before, process->oom_kills_after,
 			    process->cgroup_others == 0 ? ", and it was alone in there"
-			    : words.kill		? ""
+			    : words.kill || raised	? ""
 							: "; others share the cgroup, and the "
 							  "count does not say which was struck");
 	opinion_for(opinion, "exit status", "SIGKILL ended it, which is what the OOM killer sends");
@@ -305,8 +326,8 @@ static uint64_t status_bytes(const struct findings *findings, const char *name)
 // The limit that it came nearest to; false when it has none.
 static bool nearest_own_limit(const struct findings *findings, struct own_limit *ret)
 {
-	// What was asked for in vain, and all that was freed on the way out, is in no count of the end
-	// but VmPeak; what is more in that than in VmSize was data.
+	// What was freed on the way out is in no count of the end but VmPeak; what is more in that than
+	// in VmSize was data.
 	uint64_t peak = status_bytes(findings, "VmPeak"), size = status_bytes(findings, "VmSize");
 	uint64_t data = status_bytes(findings, "VmData") + (peak > size ? peak - size : 0);
 	const struct {

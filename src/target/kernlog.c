@@ -267,14 +267,11 @@ static bool parse_audit(const char *s, struct kernlog_event *event)
 	return true;
 }
 
-// kernel/hung_task.c; the comm may hold colons.
-static bool parse_hung(const char *s, struct kernlog_event *event)
+// "COMM:N" up to END; the comm may hold colons.
+static bool parse_named(const char *s, const char *end, struct kernlog_event *event)
 {
-	const char *end = strstr(s, " blocked for more than "), *behind_pid;
+	const char *behind_pid;
 
-	if (!starts(s, "INFO: task ") || !end)
-		return false;
-	s += strlen("INFO: task ");
 	for (const char *at = end; at > s; at--)
 		if (at[-1] == ':') {
 			if (!parse_pid(at, &event->pid, &behind_pid) || behind_pid != end)
@@ -283,6 +280,25 @@ static bool parse_hung(const char *s, struct kernlog_event *event)
 			return true;
 		}
 	return false;
+}
+
+// kernel/hung_task.c
+static bool parse_hung(const char *s, struct kernlog_event *event)
+{
+	const char *end = strstr(s, " blocked for more than ");
+
+	return starts(s, "INFO: task ") && end &&
+	       parse_named(s + strlen("INFO: task "), end, event);
+}
+
+// kernel/watchdog.c; before 4.15 with "NMI " at the beginning, before 4.1 without any.
+static bool parse_lockup(const char *s, struct kernlog_event *event)
+{
+	const char *rest = behind(s, "BUG: soft lockup - CPU#");
+	const char *task = rest ? behind(rest, "s! [") : NULL;
+	const char *end = task ? strrchr(task, ']') : NULL;
+
+	return end && !end[1] && parse_named(task, end, event);
 }
 
 bool kernlog_parse(const char *message, struct kernlog_event *ret)
@@ -294,6 +310,7 @@ bool kernlog_parse(const char *message, struct kernlog_event *ret)
 		{ parse_oom_context, KERNLOG_OOM_CONTEXT }, { parse_oom_reaped, KERNLOG_OOM_REAPED },
 		{ parse_trap, KERNLOG_TRAP },		    { parse_hung, KERNLOG_HUNG },
 		{ parse_audit, KERNLOG_OTHER },		    { parse_fault, KERNLOG_FAULT },
+		{ parse_lockup, KERNLOG_LOCKUP },
 		{ parse_oom_kill, KERNLOG_OOM_KILL },	    { parse_oom_invoked, KERNLOG_OOM_INVOKED },
 	};
 	static const struct kernlog_event empty = { .total_vm = -1,

@@ -31,12 +31,14 @@ enum kernlog_kind {
 	KERNLOG_ABEND,	     /* audit's record of an end by a signal that dumps core */
 	KERNLOG_SECCOMP,     /* audit's record of a system call that seccomp forbade */
 	KERNLOG_HUNG,	     /* "INFO: task COMM:N blocked for more than ... seconds." */
+	KERNLOG_LOCKUP,	     /* "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [COMM:N]" */
 };
 
 struct kernlog_event {
 	enum kernlog_kind kind;
 	/*
-	 * As the initial pid namespace counts; of FAULT, TRAP and HUNG it is the thread's, whose name is COMM.
+	 * As the initial pid namespace counts; of FAULT, TRAP, HUNG and LOCKUP it is the thread's,
+	 * whose name is COMM.
 	 * 0: not said.
 	 */
 	pid_t pid;

@@ -166,6 +166,9 @@ static void test_audit_and_hung_tasks(void **state)
 		  "exe=\"/w\" sig=31 arch=c000003e syscall=41 compat=0 ip=0x7f code=0x80000000",
 		  KERNLOG_SECCOMP, 34, "");
 	assert_int_equal(e.signo, SIGSYS);
+	parse("watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [python3:4242]", KERNLOG_LOCKUP, 4242,
+	      "python3");
+	parse("NMI watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [a]:b:77]", KERNLOG_LOCKUP, 77, "a]:b");
 	parse("INFO: task a:1:77 blocked for more than 120 seconds.", KERNLOG_HUNG, 77, "a:1");
 }
 
@@ -187,6 +190,9 @@ static void test_what_concerns_nobody(void **state)
 		"oom_reaper: reaped process (x)",
 		"audit: type=1400 audit(1.0:4): pid=12",
 		"audit: type=1701 audit(1.0:4): sig=11",
+		"watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [python3:4242] x",
+		"watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [python3]",
+		"watchdog: BUG: soft lockup - CPU#1 stuck for 26s!",
 		"INFO: task x blocked for more than 120 seconds.",
 		"INFO: task :x blocked for more than 120 seconds.",
 		"eth0: link up",

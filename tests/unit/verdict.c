@@ -891,6 +891,27 @@ static void kill_oom_alone(struct world *w)
 	w->snapshot.process.cgroup_others = 0;
 }
 
+static void kernel_raises(struct world *w)
+{
+	w->snapshot.death.info = (struct signal_info){ .signo = SIGKILL, .code = SI_KERNEL };
+	w->snapshot.death.sender =
+		(struct sender){ .kind = SENDER_KERNEL, .source = SOURCE_TRACEPOINT };
+}
+
+static void kill_oom_recorded(struct world *w)
+{
+	kill_oom(w);
+	kernel_raises(w);
+}
+
+// The init of a container may have been struck, and the rest of it killed for that.
+static void kill_oom_recorded_in_a_namespace(struct world *w)
+{
+	kill_oom_recorded(w);
+	*LIST_ADD(&w->findings.arena, &w->snapshot.process.ns_pids) = PID;
+	*LIST_ADD(&w->findings.arena, &w->snapshot.process.ns_pids) = 7;
+}
+
 static void kill_seen_while_oom(struct world *w)
 {
 	kill_oom(w);
@@ -1095,6 +1116,8 @@ static const struct {
 	     "in the cgroup /app above"),
 	CASE(kill_oom_machine, CAUSE_OUT_OF_MEMORY, CERTAIN, "63.5 MiB", "on the whole machine"),
 	CASE(kill_oom_alone, CAUSE_OUT_OF_MEMORY, CERTAIN, "it was alone in there"),
+	CASE(kill_oom_recorded, CAUSE_OUT_OF_MEMORY, CERTAIN, "the kernel itself raised SIGKILL", "OOM"),
+	CASE(kill_oom_recorded_in_a_namespace, CAUSE_OUT_OF_MEMORY, LIKELY, "from 2 to 3", "OOM"),
 	CASE(kill_while_another_is_out_of_memory, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN,
 	     NULL, "SIGKILL"),
 	CASE(kill_seen_while_oom, CAUSE_KILLED_BY_PROCESS, CERTAIN, NULL, "killer (pid 55)"),
