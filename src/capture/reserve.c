@@ -3,12 +3,15 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../live/procfs.h"
 
 // Heap that was touched before, and memory that is given back at the right moment: together more
 // than the capture of a server of some ten threads was seen to take. What does not fit is taken
@@ -17,6 +20,8 @@
 #define BALLAST ((size_t)1 << 20)
 #define STACK_RESERVE ((size_t)192 << 10)
 #define HEAP_CHUNK ((int)32 << 20)
+
+#define OOM_NEVER (-1000)
 
 static void *ballast = MAP_FAILED;
 
@@ -33,26 +38,38 @@ __attribute__((noinline)) static void touch_stack(void)
 	touch(room, sizeof(room));
 }
 
-void reserve_guard(bool guarded)
+// proc(5): from -1000, never chosen, to 1000.
+static bool read_score(int proc_dir, int *ret)
 {
-	static char before[16];
-	static bool is_guarded;
-	_cleanup_(closep) int fd = -1;
+	char text[16];
 
-	if (guarded == is_guarded)
-		return;
-	fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (!*before) {
-		ssize_t n = read(fd, before, sizeof(before) - 1);
+	return procfs_peek(proc_dir, "oom_score_adj", text, sizeof(text)) &&
+	       sscanf(text, "%d", ret) == 1;
+}
 
-		before[n < 0 ? 0 : n] = '\0';
+void reserve_guard(int proc_dir)
+{
+	static bool known;
+	static int before, now;
+	_cleanup_(closep) int self = -1, fd = -1;
+	int target, score;
+
+	if (!known) {
+		self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		known = self >= 0 && read_score(self, &before);
+		now = before;
 	}
-	// proc(5): only CAP_SYS_RESOURCE may lower it; -1000 is never chosen.
-	const char *score = guarded ? "-1000" : before;
-	if (pwrite(fd, score, strlen(score), 0) == (ssize_t)strlen(score))
-		is_guarded = guarded;
+	if (!known)
+		return;
+	score = before;
+	if (proc_dir >= 0 && read_score(proc_dir, &target) && target < before)
+		score = target > OOM_NEVER ? target : OOM_NEVER + 1;
+	if (score == now)
+		return;
+	// Only CAP_SYS_RESOURCE may lower it.
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && dprintf(fd, "%d", score) > 0)
+		now = score;
 }
 
 void reserve_fill(void)

@@ -2,8 +2,6 @@
 #ifndef PCATCH_CAPTURE_RESERVE_H
 #define PCATCH_CAPTURE_RESERVE_H
 
-#include <stdbool.h>
-
 /*
  * A victim of the OOM killer keeps its memory for two seconds, and whoever shares its cgroup (as
  * `pcatch run` does) waits out just these in the first page fault that needs memory: what was to be
@@ -12,10 +10,12 @@
  */
 
 /*
- * Be passed over by the OOM killer while watching (GUARDED), where the rights allow it, and not while
- * thinking, which may take much memory itself. What is started meanwhile must not inherit it.
+ * While watching the process at PROC_DIR, be no likelier for the OOM killer to choose than that is,
+ * size for size, where the rights allow it; and no less likely, so that nobody is killed in our
+ * place. -1: be as likely as without it, while thinking, which may take much memory itself, and
+ * while starting what must not inherit it.
  */
-void reserve_guard(bool guarded);
+void reserve_guard(int proc_dir);
 
 /* Fill the reserve; again after anything that may have used it up. Cheap when it is full. */
 void reserve_fill(void);

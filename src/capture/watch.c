@@ -833,11 +833,11 @@ static struct error *on_event(struct watch *w, const struct event *event)
 
 struct error *watch_next(struct watch *w, struct watch_news *ret)
 {
-	reserve_guard(true);
+	reserve_guard(w->tracer.processes ? w->tracer.processes->proc_dir : -1);
 	for (;;) {
 		settle(w);
 		if (w->n_queue) {
-			reserve_guard(false);
+			reserve_guard(-1);
 			*ret = w->queue[0];
 			memmove(w->queue, w->queue + 1, --w->n_queue * sizeof(w->queue[0]));
 			return NULL;

@@ -213,6 +213,30 @@ def test_samples_have_the_memory_of_children_and_its_share_of_its_own(pcatch, an
     assert re.search(r"when +resident +children +cgroup", report.text)
 
 
+def score(pid):
+    return int(pathlib.Path("/proc/%d/oom_score_adj" % pid).read_text())
+
+
+def set_score(value):
+    pathlib.Path("/proc/self/oom_score_adj").write_text(str(value))
+
+
+@pytest.mark.parametrize(
+    "theirs, before, ours", [(0, 300, 0), (300, 100, 100), (-300, 0, -300), (-1000, 0, -999)]
+)
+def test_nobody_is_killed_in_place_of_pcatch(pcatch, victim, theirs, before, ours):
+    try:
+        running = pcatch.start(victim("idle"), preexec_fn=lambda: set_score(theirs))
+    except subprocess.SubprocessError:
+        pytest.skip("oom_score_adj cannot be set to %d here" % theirs)
+    pid = running.truth["pid"]
+    watcher = pcatch.attach(pid, preexec_fn=lambda: set_score(before))
+    until(lambda: score(watcher.pid) == ours, "pcatch at %d" % ours)
+    assert score(pid) == theirs
+    os.kill(pid, signal.SIGKILL)
+    watcher.wait()
+
+
 OWN_LIMIT = """
 import json, os, resource, sys
 print(json.dumps({"pid": os.getpid()}), flush=True)
