@@ -106,8 +106,8 @@ def may_read_kernel_log():
     return True
 
 
-def fill_under_run(pcatch, python, group):
-    running = pcatch.run(python, "-c", FILL, preexec_fn=group.enter)
+def fill_under_run(pcatch, python, group, program=FILL):
+    running = pcatch.run(python, "-c", program, preexec_fn=group.enter)
     pid = running.truth["pid"]
     running.go()
     assert running.wait() == -signal.SIGKILL
@@ -161,6 +161,55 @@ def test_kill_9_where_the_oom_killer_has_been_before_is_not_out_of_memory(
     cgroup = report.process["cgroup"]
     assert (cgroup["oom_kills_before"], cgroup["oom_kills_after"]) == (1, 1)
     assert "out-of-memory" in [out["cause"] for out in report.verdict["ruled_out"]]
+
+
+CROWD = """
+import threading
+ready = threading.Barrier(13)
+def idle(n):
+    ready.wait()
+    threading.Event().wait()
+for n in range(12):
+    threading.Thread(target=idle, args=(n,), daemon=True).start()
+ready.wait()
+"""
+# Its child fills; it looks how that ends, and ends well.
+PARENT = """
+import json, os, signal, sys
+print(json.dumps({"pid": os.getpid()}), flush=True)
+sys.stdin.readline()
+child = os.fork()
+if not child:
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 18))
+_, status = os.waitpid(child, 0)
+assert os.WTERMSIG(status) == signal.SIGKILL
+print(json.dumps({"child": child}), flush=True)
+"""
+
+
+def test_all_threads_of_a_victim_have_stacks(pcatch, any_python, group):
+    for _ in range(3):
+        report = fill_under_run(pcatch, any_python, group(96 << 20), CROWD + FILL)
+        assert_out_of_memory(report)
+        assert len(report.json["threads"]) == 13
+        for thread in report.json["threads"]:
+            assert len(thread["native"]) >= 3, thread["name"]
+        idle = [t for t in report.json["threads"] if t["tid"] != report.process["pid"]]
+        assert all("idle" in [f["function"] for f in t["python"]] for t in idle)
+
+
+def test_child_that_is_out_of_memory_is_told_from_its_parent(pcatch, any_python, group):
+    here = group(64 << 20)
+    running = pcatch.run(any_python, "-c", PARENT, options=["--children"], preexec_fn=here.enter)
+    running.go()
+    assert running.wait() == 0, running.stderr
+    pid, child = running.said(1)["pid"], running.said(2)["child"]
+    reports = {report.process["pid"]: report for report in pcatch.reports()}
+    assert reports[child].cause == "out-of-memory", reports[child].summary
+    assert len(reports[child].thread(child)["native"]) >= 3
+    assert pid not in reports or reports[pid].cause == "clean-exit"
 
 
 def test_last_sample_is_of_the_death(pcatch, any_python, group):
