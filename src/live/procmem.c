@@ -83,6 +83,16 @@ static size_t read_batch(const struct procmem *p, struct procmem_range *v, size_
 	struct iovec local[BATCH], remote[BATCH];
 	size_t k = 0, bytes = 0;
 
+	/*
+	 * process_vm_readv() pins pages, and of a page that is shared with a parent or child since a
+	 * fork the kernel first makes the process a copy of its own (FAULT_FLAG_UNSHARE, since 5.19):
+	 * memory that the process never asked for, and where its cgroup is full the end of a
+	 * neighbour. /proc/PID/mem only looks.
+	 */
+	if (p->fd >= 0) {
+		v->got = mem_read_some(&p->mem, v->at, v->to, v->len);
+		return 1;
+	}
 	for (; k < n && k < BATCH && (!k || bytes + v[k].len <= BATCH_BYTES); k++) {
 		local[k] = (struct iovec){ .iov_base = v[k].to, .iov_len = v[k].len };
 		remote[k] = (struct iovec){ .iov_base = (void *)(uintptr_t)v[k].at,

@@ -106,13 +106,28 @@ def may_read_kernel_log():
     return True
 
 
-def fill_under_run(pcatch, python, group, program=FILL):
-    running = pcatch.run(python, "-c", program, preexec_fn=group.enter)
+def run_in(pcatch, group, python, program, options=()):
+    """
+    PROGRAM under watch in GROUP, and pcatch in there with it; returns both, which may be one. A
+    sanitizer takes memory as it goes, whatever pcatch has put aside: then it is outside of the group.
+    """
+    with open(pcatch.program, "rb") as file:
+        sanitized = b"__asan_init" in file.read()
+    if not sanitized:
+        running = pcatch.run(python, "-c", program, options=options, preexec_fn=group.enter)
+        return running, running
+    running = pcatch.start(python, "-c", program, preexec_fn=group.enter)
+    return running, pcatch.attach(running.truth["pid"], options)
+
+
+def fill_under_watch(pcatch, python, group, program=FILL):
+    running, watcher = run_in(pcatch, group, python, program)
     pid = running.truth["pid"]
     running.go()
     assert running.wait() == -signal.SIGKILL
+    watcher.wait()
     found = [r for r in pcatch.reports() if r.process["pid"] == pid]
-    assert len(found) == 1, running.stderr
+    assert len(found) == 1, watcher.stderr
     return found[0]
 
 
@@ -128,7 +143,7 @@ def test_process_that_fills_its_group_is_out_of_memory_with_stacks_each_time(
 ):
     # pcatch is in the same group and has to live on what it put aside.
     for _ in range(5):
-        report = fill_under_run(pcatch, any_python, group(64 << 20))
+        report = fill_under_watch(pcatch, any_python, group(64 << 20))
         assert_out_of_memory(report)
         if may_read_kernel_log():
             text = "\n".join(report.json["kernel_log"])
@@ -139,7 +154,7 @@ def test_process_that_fills_its_group_is_out_of_memory_with_stacks_each_time(
 
 def test_limit_of_a_group_above_is_named(pcatch, any_python, group):
     above = group(64 << 20)
-    report = fill_under_run(pcatch, any_python, group(None, below=above))
+    report = fill_under_watch(pcatch, any_python, group(None, below=above))
     assert_out_of_memory(report)
     levels = report.process["cgroup"]["levels"]
     assert [level["limit_bytes"] for level in levels[:2]] == [None, 64 << 20]
@@ -191,7 +206,7 @@ print(json.dumps({"child": child}), flush=True)
 
 def test_all_threads_of_a_victim_have_stacks(pcatch, any_python, group):
     for _ in range(3):
-        report = fill_under_run(pcatch, any_python, group(96 << 20), CROWD + FILL)
+        report = fill_under_watch(pcatch, any_python, group(96 << 20), CROWD + FILL)
         assert_out_of_memory(report)
         assert len(report.json["threads"]) == 13
         for thread in report.json["threads"]:
@@ -202,9 +217,12 @@ def test_all_threads_of_a_victim_have_stacks(pcatch, any_python, group):
 
 def test_child_that_is_out_of_memory_is_told_from_its_parent(pcatch, any_python, group):
     here = group(64 << 20)
-    running = pcatch.run(any_python, "-c", PARENT, options=["--children"], preexec_fn=here.enter)
+    running = pcatch.start(any_python, "-c", PARENT, preexec_fn=here.enter)
+    # Nor may a look at the child, whose pages they share, cost memory that the group has not.
+    watcher = pcatch.attach(running.truth["pid"], ["--children"])
     running.go()
-    assert running.wait() == 0, running.stderr
+    assert running.wait() == 0, watcher.stderr
+    watcher.wait()
     pid, child = running.said(1)["pid"], running.said(2)["child"]
     reports = {report.process["pid"]: report for report in pcatch.reports()}
     assert reports[child].cause == "out-of-memory", reports[child].summary
@@ -213,7 +231,7 @@ def test_child_that_is_out_of_memory_is_told_from_its_parent(pcatch, any_python,
 
 
 def test_last_sample_is_of_the_death(pcatch, any_python, group):
-    report = fill_under_run(pcatch, any_python, group(64 << 20))
+    report = fill_under_watch(pcatch, any_python, group(64 << 20))
     samples = report.json["timeline"]["samples"]
     assert len(samples) >= 2
     assert samples[-1]["at"] == report.json["time"]["death"]
@@ -222,9 +240,10 @@ def test_last_sample_is_of_the_death(pcatch, any_python, group):
 
 def test_server_that_grows_until_it_is_killed_has_the_right_trend(pcatch, any_python, group):
     here = group(96 << 20)
-    running = pcatch.run(any_python, "-c", GROW, options=["--sample", "0.2"], preexec_fn=here.enter)
+    running, watcher = run_in(pcatch, here, any_python, GROW, ["--sample", "0.2"])
     running.go()
     assert running.wait() == -signal.SIGKILL
+    watcher.wait()
     told = re.findall(r"^([\d.]+) (\d+)$", running.stdout, re.M)
     grown = int(told[-1][1]) - int(told[0][1])
     rate = grown / (float(told[-1][0]) - float(told[0][0]))
