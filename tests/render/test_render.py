@@ -76,7 +76,7 @@ OURS = {
     "message_source", "stack_ends", "source", "fatal_error", "logged_exception", "watchdog", "json",
     "autopsy", "cuts", "fatal_stack", "hints", "levels", "major_faults", "marks", "merged",
     "minor_faults", "modified", "names", "pressure_full_percent", "pressure_some_percent",
-    "raised", "rss_max_bytes", "rss_min_bytes", "swap_bytes", "trends", "pss_bytes", "children",
+    "raised", "redacted", "rss_max_bytes", "rss_min_bytes", "swap_bytes", "trends", "pss_bytes", "children",
     "children_rss_bytes", "voluntary_switches", "involuntary_switches",
 }
 
