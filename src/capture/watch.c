@@ -17,6 +17,7 @@
 #include "../live/relay.h"
 #include "../live/sampler.h"
 #include "../live/senders.h"
+#include "earlier.h"
 #include "ending.h"
 #include "reserve.h"
 #include "story.h"
@@ -28,19 +29,11 @@
 // The program that we started ourselves may not live that long.
 #define SPAWNED_LOOK (SECOND / 100)
 #define LOOK_MAX (5 * SECOND)
-// Kinds of earlier signals remembered per process.
-#define EARLIER_MAX 64
 // A worker that was aborted exits at once, or after what its server lets it finish.
 #define ABORT_TO_EXIT (60 * SECOND)
 // A starter that ended well is the daemon it leaves behind, if that shows itself within this time;
 // and a daemon that ended is the named one, if its starter ends well within it.
 #define DAEMON_WAIT (2 * SECOND)
-
-// A signal that was seen before the end; each has its own memory, so the oldest can be given up.
-struct earlier {
-	struct arena arena;
-	struct signal_event event;
-};
 
 struct watched {
 	struct watch *watch;
@@ -50,9 +43,7 @@ struct watched {
 	enum role role;
 	bool captured;
 	int captured_status; /* a wait status: what the capture was made for */
-	struct earlier earlier[EARLIER_MAX]; /* by time of their first */
-	size_t n_earlier;
-	uint64_t earlier_dropped;
+	struct earlier earlier;
 	struct witness_before before;
 	int64_t next_look, look_step;
 	pid_t sid; /* its session, as last seen */
@@ -113,8 +104,7 @@ static void watched_destroy(struct watched *d)
 		senders_forget(d->watch->senders, d->traced->pid);
 	look_deinit(&d->look);
 	ending_deinit(&d->ending);
-	for (size_t i = 0; i < d->n_earlier; i++)
-		arena_deinit(&d->earlier[i].arena);
+	earlier_deinit(&d->earlier);
 	free(d);
 }
 
@@ -368,49 +358,23 @@ static struct error *find_sender(struct watched *d, const struct signal_info *in
 	return procfs_sender(process, info, arena, ret);
 }
 
-static bool same_signal(const struct signal_event *e, const struct signal_info *info,
-			int disposition)
-{
-	return e->info.signo == info->signo && e->info.code == info->code &&
-	       (int)e->disposition == disposition &&
-	       e->info.pid == info->pid && e->info.uid == info->uid;
-}
-
 // Remember a signal that did not end the process; it may be the beginning of the story of one that does.
 static struct error *remember(struct watched *d, const struct tracee *tracee,
 			      const struct signal_info *info, int disposition)
 {
 	int64_t now = realtime_now();
+	_cleanup_(arena_deinit) struct arena arena = {};
+	struct signal_event event = { .info = *info,
+				      .tid = tracee->tid,
+				      .at = now,
+				      .last = now,
+				      .count = 1,
+				      .disposition = disposition };
 
-	for (size_t i = d->n_earlier; i-- > 0;) {
-		struct signal_event *e = &d->earlier[i].event;
-
-		if (same_signal(e, info, disposition)) {
-			e->last = now;
-			e->count++;
-			return NULL;
-		}
-	}
-	if (d->n_earlier == EARLIER_MAX) {
-		d->earlier_dropped += d->earlier[0].event.count;
-		arena_deinit(&d->earlier[0].arena);
-		memmove(d->earlier, d->earlier + 1, (EARLIER_MAX - 1) * sizeof(d->earlier[0]));
-		d->n_earlier--;
-	}
-	struct earlier *e = &d->earlier[d->n_earlier];
-	*e = (struct earlier){ .event = { .info = *info,
-					  .tid = tracee->tid,
-					  .at = now,
-					  .last = now,
-					  .count = 1,
-					  .disposition = disposition } };
-	struct error *err = find_sender(d, info, &e->arena, &e->event.sender);
-	if (err) {
-		arena_deinit(&e->arena);
-		return err;
-	}
-	d->n_earlier++;
-	return NULL;
+	if (earlier_again(&d->earlier, info, disposition, now))
+		return NULL;
+	struct error *err = find_sender(d, info, &arena, &event.sender);
+	return err ? err : earlier_add(&d->earlier, &event);
 }
 
 static struct error *capture_now(struct watched *d, enum capture_reason reason,
@@ -583,22 +547,6 @@ static struct error *look_at_pidfile(struct watched *d, int status, struct snaps
 	return NULL;
 }
 
-static struct error *copy_earlier(const struct watched *d, struct snapshot *snapshot)
-{
-	struct error *err = NULL;
-
-	for (size_t i = 0; !err && i < d->n_earlier; i++) {
-		struct signal_event *e = LIST_ADD(&snapshot->arena, &snapshot->death.earlier);
-
-		if (!e)
-			return error_nomem();
-		*e = d->earlier[i].event;
-		err = sender_copy(&snapshot->arena, &d->earlier[i].event.sender, &e->sender);
-	}
-	snapshot->death.earlier_dropped = d->earlier_dropped;
-	return err;
-}
-
 // What the kernel's records say of the signals that D had, and what they could not say.
 static struct error *tell_senders(struct watched *d, struct snapshot *snapshot)
 {
@@ -673,7 +621,7 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 	if (!err)
 		err = ending_settle(&d->ending, d->traced, snapshot);
 	if (!err)
-		err = copy_earlier(d, snapshot);
+		err = earlier_copy(&d->earlier, snapshot);
 	if (!err)
 		err = tell_senders(d, snapshot);
 	if (!err)
