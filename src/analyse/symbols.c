@@ -16,6 +16,7 @@
 #include "../walk/places.h"
 #include "demangle.h"
 #include "dwarf.h"
+#include "minidebug.h"
 
 // Symbols of one file that are looked at, and of those before a pc that are asked whether they cover it.
 #define MAX_SYMBOLS	4000000
@@ -32,6 +33,8 @@ struct names_of_module {
 	bool tried;
 	enum symbols kind;
 	Elf *elf, *debug_elf;
+	Elf *mini_elf; /* of `mini`, the file in .gnu_debugdata; owned, as that is */
+	void *mini;
 	int debug_fd;
 	bool debug_has_symbols;
 	struct entry *entries; /* by address, the best of equal ones last; owned */
@@ -86,6 +89,8 @@ void symbolizer_destroy(struct symbolizer *symbolizer)
 		free(m->entries);
 		free(m->why);
 		elf_end(m->debug_elf);
+		elf_end(m->mini_elf);
+		free(m->mini);
 		elf_end(m->elf);
 		closep(&m->debug_fd);
 	}
@@ -171,6 +176,7 @@ static bool is_function(Elf *elf, const GElf_Sym *sym, const char *name, uint64_
 	return true;
 }
 
+// Add the functions of a table of ELF to those that there are.
 static struct error *load_table(struct names_of_module *m, Elf *elf, unsigned type)
 {
 	GElf_Shdr header;
@@ -182,10 +188,11 @@ static struct error *load_table(struct names_of_module *m, Elf *elf, unsigned ty
 	size_t n = data->d_size / sizeof(Elf64_Sym);
 	if (n > MAX_SYMBOLS)
 		n = MAX_SYMBOLS;
-	struct entry *v = calloc(n ? n : 1, sizeof(*v));
+	struct entry *v = reallocarray(m->entries, m->n + n + 1, sizeof(*v));
 	if (!v)
 		return error_nomem();
-	size_t used = 0;
+	m->entries = v;
+	size_t used = m->n;
 	for (size_t i = 0; i < n; i++) {
 		GElf_Sym sym;
 		const char *name = gelf_getsym(data, (int)i, &sym)
@@ -201,15 +208,33 @@ static struct error *load_table(struct names_of_module *m, Elf *elf, unsigned ty
 						    .name = name,
 						    .rank = rank_of(&sym, name) };
 	}
-	qsort(v, used, sizeof(*v), entry_compare);
-	if (!used) {
-		free(v);
+	if (used == m->n)
 		return NULL;
-	}
-	m->entries = v;
+	qsort(v, used, sizeof(*v), entry_compare);
 	m->n = used;
 	m->kind = type == SHT_SYMTAB ? SYMBOLS_SYMTAB : SYMBOLS_DYNSYM;
 	return NULL;
+}
+
+// What a stripped file keeps of its symbol table: all that the dynamic one has not.
+static struct error *load_mini(struct names_of_module *m)
+{
+	GElf_Shdr header;
+	Elf_Scn *scn = section_by_name(m->elf, ".gnu_debugdata", &header);
+	Elf_Data *data = scn ? elf_rawdata(scn, NULL) : NULL;
+	size_t len;
+
+	if (!data || !data->d_buf || header.sh_type == SHT_NOBITS)
+		return NULL;
+	struct error *err = minidebug_unpack(data->d_buf, data->d_size, &m->mini, &len);
+	if (err || !m->mini)
+		return err;
+	m->mini_elf = elf_memory(m->mini, len);
+	if (!m->mini_elf || elf_kind(m->mini_elf) != ELF_K_ELF ||
+	    gelf_getclass(m->mini_elf) != ELFCLASS64)
+		return NULL;
+	err = load_table(m, m->elf, SHT_DYNSYM);
+	return err ? err : load_table(m, m->mini_elf, SHT_SYMTAB);
 }
 
 static bool has_build_id(Elf *elf, const uint8_t *id, size_t len)
@@ -325,6 +350,8 @@ static struct error *load(struct names_of_module *m, const struct image *image,
 	struct error *err = load_table(m, m->elf, SHT_SYMTAB);
 	if (!err && !m->n && m->debug_elf)
 		err = load_table(m, m->debug_elf, SHT_SYMTAB);
+	if (!err && !m->n && image->fd >= 0)
+		err = load_mini(m);
 	if (!err && !m->n)
 		err = load_table(m, m->elf, SHT_DYNSYM);
 	if (err || image->fd < 0)

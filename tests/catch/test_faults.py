@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Crashes of C programs, each compared with what the victim said of itself."""
+import lzma
 import platform
+import shutil
+import subprocess
 
 import pytest
 
@@ -167,3 +170,34 @@ def test_crash_of_the_program_that_a_thread_has_execed(pcatch, victim, how):
     assert report.death["thread"] == truth["tid"] == report.process["pid"]
     assert report.functions()[0] == truth["function"]
     assert len(report.json["threads"]) == 1
+
+
+def run_tool(*argv):
+    if not shutil.which(argv[0]):
+        pytest.skip("no " + argv[0])
+    return subprocess.run([str(a) for a in argv], check=True, capture_output=True, text=True).stdout
+
+
+def defined(*argv):
+    lines = run_tool("nm", "--format=posix", "--defined-only", *argv).splitlines()
+    return {line.split()[0] for line in lines if line.split()[1] in "Tt"}
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
+def test_stripped_program_with_mini_debug_info_has_its_names(pcatch, victim, tmp_path, damaged):
+    """Made as Fedora's find-debuginfo does: the symbols that the dynamic table has not, packed."""
+    program, debug, mini = (tmp_path / name for name in ("program", "debug", "mini"))
+    shutil.copy(victim("null-deref"), program)
+    keep = tmp_path / "keep"
+    keep.write_text("\n".join(sorted(defined(program) - defined("-D", program))) + "\n")
+    run_tool("objcopy", "--only-keep-debug", program, debug)
+    run_tool("objcopy", "-S", "--keep-symbols=%s" % keep, debug, mini)
+    packed = lzma.compress(mini.read_bytes())
+    mini.write_bytes(packed[: len(packed) // 2] if damaged else packed)
+    run_tool("strip", "--strip-all", program)
+    run_tool("objcopy", "--add-section", ".gnu_debugdata=%s" % mini, program)
+    report = pcatch.catch(program)
+    assert report.cause == "native-crash"
+    assert (report.truth["function"] in report.functions()) == (not damaged)
+    (module,) = [m for m in report.json["modules"] if m["path"] == str(program)]
+    assert (module["symbols"] == "symtab") == (not damaged)
