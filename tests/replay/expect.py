@@ -13,16 +13,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = os.environ.get("PCATCH") or str(HERE.parent.parent / "build" / "src" / "pcatch")
-# Where the one program that is kept was when it died. Its build id makes it the right one.
-KEPT = pathlib.Path("/tmp/pcatch-replay/null-deref")
-
-
-def put_program():
-    """Whoever else puts it there puts the same."""
-    KEPT.parent.mkdir(exist_ok=True)
-    beside = KEPT.with_name("%s.%d" % (KEPT.name, os.getpid()))
-    beside.write_bytes((HERE / KEPT.name).read_bytes())
-    beside.rename(KEPT)
+# Where the one program that is kept was when it died, below a root folder of its own.
+KEPT = pathlib.Path("tmp/pcatch-replay/null-deref")
 
 
 def packed_dumps():
@@ -36,12 +28,14 @@ def unpack(packed, folder):
 
 
 def show(file, form="json", *options):
-    put_program()
-    done = subprocess.run(
-        [PROGRAM, "show", str(file), "-f", form, *options],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-    )
+    argv = [PROGRAM, "show", str(file), "-f", form, *options]
+    with tempfile.TemporaryDirectory() as root:
+        if pathlib.Path(file).name.startswith(KEPT.name):
+            program = root / KEPT
+            program.parent.mkdir(parents=True)
+            program.write_bytes((HERE / KEPT.name).read_bytes())
+            argv += ["--sysroot", root]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
 
