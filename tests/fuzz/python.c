@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * An interpreter's memory: zeros but for what the input says. A byte for the layout, a byte of
- * flags, where the runtime is, and then stretches: where (3 bytes), how long (1), the bytes.
+ * flags, where the runtime is (or, with VALUE, an object to show), and then stretches: where (3 bytes), how long (1), the bytes.
  */
 #include <string.h>
 
@@ -9,12 +9,13 @@
 #include "fuzz.h"
 #include "walk/pylayout.h"
 #include "walk/python.h"
+#include "walk/pyvalue.h"
 
 // Low, so that the fuzzer has addresses to guess.
 #define BASE ((taddr)0x100000)
 #define ROOM ((size_t)1 << 20)
 
-enum { FREE_THREADED = 1, LOCALS = 2, REDACTED_LOCALS = 4 };
+enum { FREE_THREADED = 1, LOCALS = 2, REDACTED_LOCALS = 4, VALUE = 8 };
 
 static size_t offset_at(const uint8_t *p)
 {
@@ -46,6 +47,17 @@ static void walk(const struct mem *mem, const struct python_hint *hint, bool for
 		py_state_deinit(&state);
 }
 
+static void show(const struct mem *mem, const struct py_layout *layout, taddr at)
+{
+	_cleanup_(freep) struct py_reader *reader = calloc(1, sizeof(*reader));
+	_cleanup_(buf_deinit) struct buf text = {};
+
+	if (!reader)
+		return;
+	*reader = (struct py_reader){ .mem = mem, .layout = layout, .budget = 1 << 20 };
+	error_drop(py_value(reader, at, true, &text));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned n_layouts;
@@ -67,6 +79,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	fill(memory, data + 5, size - 5);
 	mem_bytes_init(&mem, &range, 1);
+	if (data[1] & VALUE) {
+		show(&mem.mem, &layouts[data[0] % n_layouts], hint.runtime);
+		return 0;
+	}
 	walk(&mem.mem, &hint, false);
 	if (!error_drop(mem_recorder_init(&recorder, &mem.mem, 256))) {
 		walk(&recorder.mem, &hint, true);
