@@ -18,6 +18,18 @@
 #include "cleanup.h"
 #include "fuzz.h"
 
+#if defined(__has_feature)
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#define HAS_SHADOW true
+#else
+#define HAS_SHADOW false
+#endif
+
 #define TIME_MAX   5 // seconds of the processor's, which a busy machine does not lengthen
 #define MEMORY_MAX ((rlim_t)2 << 30)
 
@@ -102,14 +114,13 @@ static bool replay(unsigned long mutations)
 	return whole;
 }
 
-// Sanitizers map terabytes that they do not use.
+// The sanitizer maps terabytes that it does not use.
 static void limit_memory(void)
 {
-#if !defined(__SANITIZE_ADDRESS__)
 	const struct rlimit limit = { MEMORY_MAX, MEMORY_MAX };
 
-	setrlimit(RLIMIT_AS, &limit);
-#endif
+	if (!HAS_SHADOW)
+		setrlimit(RLIMIT_AS, &limit);
 }
 
 int main(int argc, char **argv)
