@@ -198,7 +198,8 @@ static bool stamp_epoch(const char *s, struct stamp *ret)
 
 	for (; isdigit((unsigned char)s[n]) && n < 11; n++)
 		v = 10 * v + (s[n] - '0');
-	if (n != 10 || (s[n] != '.' && s[n] != ' '))
+	// Ten digits reach further than nanoseconds do.
+	if (n != 10 || v >= INT64_MAX / SECOND || (s[n] != '.' && s[n] != ' '))
 		return false;
 	s += n;
 	if (*s == '.')
