@@ -13,7 +13,6 @@ static const char *const source_words[] = {
 	[TOLD_BY_KERNEL] = "the kernel",
 	[TOLD_BY_SYSTEMD] = "systemd",
 	[TOLD_BY_COREDUMP] = "systemd-coredump",
-	[TOLD_BY_PARENT] = "its parent",
 };
 
 void aftermath_head(struct page *page, const struct findings *findings)
@@ -132,7 +131,6 @@ static json_t *told_list(const struct findings *findings, struct arena *arena)
 		[TOLD_BY_KERNEL] = "kernel",
 		[TOLD_BY_SYSTEMD] = "systemd",
 		[TOLD_BY_COREDUMP] = "coredump",
-		[TOLD_BY_PARENT] = "parent",
 	};
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
 	json_t *ret = json_array();

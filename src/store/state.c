@@ -335,7 +335,7 @@ static const struct field sample_record_fields[] = {
 };
 RECORD_TYPE(sample_record, struct sample);
 
-static const char *const testimony_sources[] = { "kernel", "systemd", "coredump", "parent", NULL };
+static const char *const testimony_sources[] = { "kernel", "systemd", "coredump", NULL };
 
 static const struct field testimony_record_fields[] = {
 	ENUM(struct testimony, source, testimony_sources),

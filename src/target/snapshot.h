@@ -297,7 +297,7 @@ struct sample {
 
 /* What somebody had written down of a process that is gone. */
 struct testimony {
-	enum testimony_source { TOLD_BY_KERNEL, TOLD_BY_SYSTEMD, TOLD_BY_COREDUMP, TOLD_BY_PARENT } source;
+	enum testimony_source { TOLD_BY_KERNEL, TOLD_BY_SYSTEMD, TOLD_BY_COREDUMP } source;
 	char *where; /* "/dev/kmsg", "/var/log/kern.log", "the journal" */
 	int64_t at;  /* 0: only what the text says */
 	char *text;
