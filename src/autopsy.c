@@ -27,7 +27,8 @@ static struct error *read_pidfile(const struct options *options, struct snapshot
 	process->pidfile = arena_strdup(&snapshot->arena, options->pidfile);
 	if (!process->pidfile)
 		return error_nomem();
-	err = pidfile_read(options->pidfile, &process->pidfile_names, &snapshot->autopsy.pidfile_written);
+	err = pidfile_read(options->pidfile, &process->pidfile_names,
+			   &snapshot->autopsy.pidfile_written);
 	if (err && err->kind == ERROR_SYSTEM && err->errnum == ENOENT &&
 	    (options->pid || options->logs.n)) {
 		error_free(err);

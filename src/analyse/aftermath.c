@@ -223,7 +223,8 @@ static void take_hints(struct findings *findings)
 	for (size_t i = 0; i < hints->list.n; i++) {
 		const struct hint *hint = &hints->list.v[i];
 
-		if (hint->at && ((a->from && hint->at < a->from - SLACK) || hint->at < snapshot->autopsy.since))
+		if (hint->at && ((a->from && hint->at < a->from - SLACK) ||
+				 hint->at < snapshot->autopsy.since))
 			continue;
 		switch (hint->kind) {
 		case HINT_ASKED:
@@ -276,7 +277,8 @@ static bool are_last_words(const struct findings *findings, const char *what, co
 		const strings *lines = &snapshot->logs.v[l].lines;
 
 		for (size_t i = lines->n; i-- > 0;) {
-			if (hints_author(findings, l, i) == AUTHOR_SELF && findings->hints.logs[l].lines[i].at &&
+			if (hints_author(findings, l, i) == AUTHOR_SELF &&
+			    findings->hints.logs[l].lines[i].at &&
 			    strncmp(lines->v[i], what, strlen(what)) != 0)
 				break;
 			if (!strncmp(lines->v[i], what, strlen(what)) &&
@@ -311,7 +313,8 @@ static void find_gone(struct findings *findings)
 		set_gone(a, beat->last + beat->interval + beat->interval / 2,
 			 "the next heartbeat did not come");
 	if (a->restarted)
-		set_gone(a, autopsy->halt ? autopsy->halt : autopsy->boot, "the machine was restarted");
+		set_gone(a, autopsy->halt ? autopsy->halt : autopsy->boot,
+			 "the machine was restarted");
 	if (a->fate == FATE_REUSED)
 		set_gone(a, autopsy->holder_started, "its pid was given to another process");
 	set_gone(a, autopsy->at, "this autopsy");

@@ -130,7 +130,8 @@ static struct error *read_lines(struct findings *findings, const struct log *log
 	if (log->modified > clock.latest)
 		clock.latest = log->modified;
 	clock.utc_offset = log_offset(log, &clock);
-	ret->lines = arena_alloc(&findings->arena, (log->lines.n ? log->lines.n : 1) * sizeof(*ret->lines));
+	ret->lines = arena_alloc(&findings->arena,
+				 (log->lines.n ? log->lines.n : 1) * sizeof(*ret->lines));
 	if (!ret->lines)
 		return error_nomem();
 	for (size_t i = 0; i < log->lines.n; i++) {
@@ -435,11 +436,15 @@ static struct error *find_heartbeat(struct findings *findings)
 		bool own = findings->hints.logs[last->log].lines[last->line].author == AUTHOR_SELF;
 		int64_t interval = interval_of(beats + i, end - i, named, room);
 
-		if (!interval || (best->present && (best_own > own || (best_own == own && best_named > named))))
+		if (!interval ||
+		    (best->present &&
+		     (best_own > own || (best_own == own && best_named > named))))
 			continue;
-		if (best->present && best_own == own && best_named == named && best->beats >= end - i)
+		if (best->present && best_own == own && best_named == named &&
+		    best->beats >= end - i)
 			continue;
-		*best = (struct heartbeat){ true, last->log, last->line, interval, last->at, end - i };
+		*best = (struct heartbeat){ true,     last->log, last->line,
+					    interval, last->at,	 end - i };
 		best_named = named;
 		best_own = own;
 	}
@@ -479,7 +484,9 @@ struct error *hints_find(struct findings *findings)
 	struct hints *hints = &findings->hints;
 	struct error *err = NULL;
 
-	hints->logs = arena_alloc(&findings->arena, (snapshot->logs.n ? snapshot->logs.n : 1) * sizeof(*hints->logs));
+	hints->logs = arena_alloc(&findings->arena,
+				  (snapshot->logs.n ? snapshot->logs.n : 1) *
+					  sizeof(*hints->logs));
 	if (!hints->logs)
 		return error_nomem();
 	for (size_t l = 0; !err && l < snapshot->logs.n; l++)

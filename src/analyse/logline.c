@@ -305,7 +305,8 @@ static pid_t keyed_pid(const char *line, const char **end_ret)
 		for (const char *at = line; (at = strcasestr(at, keys[k])); at += len) {
 			const char *s = at + len;
 
-			if (at != line && (isalnum((unsigned char)at[-1]) || at[-1] == '_' || at[-1] == '-'))
+			if (at != line && (isalnum((unsigned char)at[-1]) || at[-1] == '_' ||
+					   at[-1] == '-'))
 				continue;
 			s += *s == '"';
 			s += *s == ' ' && (s[1] == '=' || s[1] == ':');
@@ -330,7 +331,8 @@ static pid_t bracketed_pid(const char *line, size_t head)
 		if (*s == '[') {
 			const char *end;
 			pid_t pid = parse_pid(s + 1, &end);
-			bool behind_word = s > line && (isalnum((unsigned char)s[-1]) || s[-1] == ')');
+			bool behind_word =
+				s > line && (isalnum((unsigned char)s[-1]) || s[-1] == ')');
 
 			if (pid && *end == ']' && (!behind_word || end[1] == ':'))
 				return pid;

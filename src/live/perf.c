@@ -71,7 +71,8 @@ struct error *tracepoint_find(const char *name, struct tracepoint *ret)
 		return error_new(ERROR_UNSUPPORTED,
 				 "tracefs, which describes tracepoints, is not mounted");
 	if (events < 0)
-		return error_new(ERROR_DENIED, "tracefs, which describes tracepoints, is closed to us");
+		return error_new(ERROR_DENIED,
+				 "tracefs, which describes tracepoints, is closed to us");
 	snprintf(path, sizeof(path), "%s/format", name);
 	if (!procfs_peek(events, path, text, sizeof(text)))
 		return error_new(errno == EACCES ? ERROR_DENIED : ERROR_UNSUPPORTED,

@@ -203,7 +203,8 @@ static struct error *open_rings(struct senders *s)
 			continue;
 		}
 		if (!err)
-			err = perf_ring_init(&s->rings[s->n_cpus], s->fds[s->n_fds - 1], RING_PAGES);
+			err = perf_ring_init(&s->rings[s->n_cpus], s->fds[s->n_fds - 1],
+					     RING_PAGES);
 		if (err)
 			return err;
 		s->cpus[s->n_cpus++] = cpu;
@@ -350,7 +351,8 @@ static void take_sample(struct senders *s, const struct perf_record *r)
 {
 	int64_t type, common_pid;
 
-	// Both have these at the same place: they are every tracepoint's (include/trace/trace_events.h).
+	// Both have these at the same place: they are every tracepoint's
+	// (include/trace/trace_events.h).
 	if (!tracepoint_value(&s->generate, "common_type", r->raw.data, r->raw.len, &type) ||
 	    !tracepoint_value(&s->generate, "common_pid", r->raw.data, r->raw.len, &common_pid))
 		return;

@@ -56,6 +56,7 @@ uint64_t senders_lost(struct senders *senders);
  * TARGET. Waits for senders that are being looked up, no longer than half a second.
  */
 struct error *senders_collect(struct senders *senders, pid_t pid, int64_t since,
-			      const struct process *target, struct arena *arena, sents *ret) __attribute__((warn_unused_result));
+			      const struct process *target, struct arena *arena, sents *ret)
+	__attribute__((warn_unused_result));
 
 #endif

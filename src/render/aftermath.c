@@ -27,9 +27,11 @@ void aftermath_head(struct page *page, const struct findings *findings)
 		return;
 	}
 	if (a->end.at || a->oom_at || a->crash_at)
-		page_field(page, "ended", STYLE_PLAIN, "%s, %s", gone ? gone : "at an unknown time", how);
+		page_field(page, "ended", STYLE_PLAIN, "%s, %s", gone ? gone : "at an unknown time",
+			   how);
 	else if (seen)
-		page_field(page, "ended", STYLE_PLAIN, "between %s and %s, %s", seen, gone ? gone : "?", how);
+		page_field(page, "ended", STYLE_PLAIN, "between %s and %s, %s", seen,
+			   gone ? gone : "?", how);
 	else
 		page_field(page, "ended", STYLE_PLAIN, "before %s, %s", gone ? gone : "?", how);
 }
@@ -45,7 +47,8 @@ static void print_left(struct page *page, const struct leftover *left)
 		return;
 	}
 	page_bullet(page, STYLE_PLAIN, "%s%s%s%s%s; its parent is now %s%s%s", who,
-		    left->same_family ? ", of its session" : "", left->same_log ? ", writes to its log" : "",
+		    left->same_family ? ", of its session" : "",
+		    left->same_log ? ", writes to its log" : "",
 		    left->listens ? ", listens on " : "", left->listens ? left->listens : "",
 		    left->parent.pid ? parent : "outside", *command ? ": " : "", command);
 }
@@ -72,7 +75,8 @@ void aftermath_print(struct page *page, const struct findings *findings)
 			page_section(page, "told", PAGE_SHOWN, "What others wrote down:");
 		titled = true;
 		shown++;
-		char *at = told->at ? words_time(&page->arena, told->at) : arena_strdup(&page->arena, "");
+		char *at = told->at ? words_time(&page->arena, told->at)
+				    : arena_strdup(&page->arena, "");
 		if (at)
 			page_field(page, "", STYLE_LABEL, "%s, in %s%s%s:", source_words[told->source],
 				   told->where, *at ? ", " : "", at);

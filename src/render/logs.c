@@ -104,7 +104,8 @@ void logs_print(struct page *page, const struct findings *findings)
 
 	for (size_t i = 0; i < snapshot->logs.n && i < LOGS_MAX; i++) {
 		const struct log *log = &snapshot->logs.v[i];
-		const struct log_findings *found = findings->hints.logs ? &findings->hints.logs[i] : NULL;
+		const struct log_findings *found =
+			findings->hints.logs ? &findings->hints.logs[i] : NULL;
 		size_t first = log->lines.n > LOG_LINES_MAX ? log->lines.n - LOG_LINES_MAX : 0;
 
 		if (!log->lines.n)
