@@ -18,6 +18,7 @@
 // All threads together: what a dump of anybody's making may cost.
 #define PY_MAX_ALL_FRAMES ((size_t)1 << 20)
 #define PY_MAX_CODE_BYTES ((size_t)64 << 20)
+#define PY_MAX_EXCEPTION_BYTES ((size_t)8 << 20)
 
 // Frames whose variables are read, and bytes that these may be.
 #define PY_MAX_LOCALS_FRAMES 4096
@@ -512,6 +513,8 @@ static struct error *walk_exceptions(struct walk *w, const taddr *list, int n)
 
 	if (!w->exceptions)
 		return NULL;
+	size_t budget = reader->budget;
+	reader->budget = PY_MAX_EXCEPTION_BYTES;
 	reader->deadline = w->deadline;
 	// The main interpreter is the last of the list.
 	for (int i = n; !err && i-- > 0 && !w->state->last;)
@@ -533,6 +536,7 @@ static struct error *walk_exceptions(struct walk *w, const taddr *list, int n)
 		w->state->threads.v[i].handled = handled;
 		w->state->threads.v[i].raised = raised;
 	}
+	reader->budget = budget;
 	reader->deadline = 0;
 	reader->late = false;
 	return err;
