@@ -262,6 +262,20 @@ static struct error *python_stack(struct analysis *a, const struct py_frame *fra
 	return NULL;
 }
 
+static struct error *copy_strings(struct arena *arena, const strings *from, strings *to)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		char **slot = LIST_ADD(arena, to);
+
+		if (!slot)
+			return error_nomem();
+		*slot = arena_strdup(arena, from->v[i]);
+		if (!*slot)
+			return error_nomem();
+	}
+	return NULL;
+}
+
 // FROM and what it came of, of which SOURCE says where it was read.
 static struct error *copy_exception(struct analysis *a, const struct py_exception *from,
 				    const char *source, struct exception **to)
@@ -282,6 +296,18 @@ static struct error *copy_exception(struct analysis *a, const struct py_exceptio
 		e->source = source ? arena_strdup(arena, source) : NULL;
 		if (!e->type || (source && !e->source) || (from->message && !e->message))
 			return error_nomem();
+		e->own_str = from->own_str;
+		e->is_context = from->is_context;
+		e->n_members = from->n_members;
+		err = copy_strings(arena, &from->notes, &e->notes);
+		for (size_t i = 0; !err && i < from->members.n; i++) {
+			struct exception **member = LIST_ADD(arena, &e->members);
+
+			err = member ? copy_exception(a, from->members.v[i], NULL, member)
+				     : error_nomem();
+		}
+		if (err)
+			return err;
 		*to = e;
 		to = &e->cause;
 	}

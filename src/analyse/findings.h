@@ -46,8 +46,13 @@ struct stack {
 struct exception {
 	char *type;
 	char *message; /* NULL: none */
+	bool own_str; /* its class says something else by a __str__ of its own, which was not run */
+	strings notes;
+	LIST(struct exception *) members; /* of a group, the first few of n_members */
+	uint64_t n_members;
 	struct stack traceback; /* innermost first */
 	struct exception *cause; /* __cause__ or __context__; NULL: none */
+	bool is_context; /* the cause was being handled; false: `raise ... from`, or not known */
 	char *source; /* where it was read: "traceback in /var/log/app.log (fd 2)" */
 	bool recorded; /* by the interpreter itself, not only in a log */
 	bool followed; /* more was written behind it, so it is less sure to have been the end */

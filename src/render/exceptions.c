@@ -33,33 +33,65 @@ static void print_traceback(struct page *page, const struct stack *traceback)
 	}
 }
 
+// TEXT as lines of its own, the first behind TYPE.
+static void print_said(struct page *page, const char *type, const char *text)
+{
+	int len = 0;
+	const char *line = page_next_line(&text, &len);
+
+	page_line(page);
+	page_words(page, STYLE_STRONG, 4, "  %s%s%.*s", type, line && *type ? ": " : "", len,
+		   line ? line : "");
+	while ((line = page_next_line(&text, &len))) {
+		page_line(page);
+		page_words(page, STYLE_STRONG, 4, "  %.*s", len, line);
+	}
+}
+
+static void print_label(struct page *page, const char *label)
+{
+	page_line(page);
+	page_words(page, STYLE_LABEL, 4, "  %s", label);
+}
+
+static void print_one(struct page *page, const struct exception *e)
+{
+	print_traceback(page, &e->traceback);
+	print_said(page, e->type, e->message ? e->message : "");
+	for (size_t i = 0; i < e->notes.n; i++)
+		print_said(page, "", e->notes.v[i]);
+	if (e->own_str)
+		print_label(page, "[its class has a __str__ of its own, which was not run: this is what "
+				  "the built-in class would say]");
+	if (e->source) {
+		page_line(page);
+		page_words(page, STYLE_LABEL, 4, "  [%s%s]", e->source,
+			   e->followed ? "; more was written behind it" : "");
+	}
+}
+
+// What E is made of and came of. Groups may lie in groups, as deep as the walk goes.
+static void print_exception(struct page *page, const struct exception *e)
+{
+	for (int depth = 0; e && depth < EXCEPTIONS_MAX; depth++, e = e->cause) {
+		print_one(page, e);
+		for (size_t i = 0; i < e->members.n; i++) {
+			page_line(page);
+			page_words(page, STYLE_LABEL, 4, "  %s, exception %zu of %llu:", e->type, i + 1,
+				   (unsigned long long)e->n_members);
+			print_exception(page, e->members.v[i]);
+		}
+		if (e->cause && depth + 1 < EXCEPTIONS_MAX)
+			print_label(page, !e->recorded    ? "which came from:"
+					  : e->is_context ? "raised during the handling of:"
+							  : "directly caused by:");
+	}
+}
+
 void exceptions_section(struct page *page, const struct exception *exception)
 {
 	page_section(page, "exception", PAGE_SHOWN, "The exception that nobody caught:");
-	for (int depth = 0; exception && depth < EXCEPTIONS_MAX;
-	     depth++, exception = exception->cause) {
-		const char *message = exception->message ? exception->message : "", *line;
-		int len = 0;
-
-		if (depth) {
-			page_line(page);
-			page_add(page, STYLE_LABEL, "  which came from:");
-		}
-		print_traceback(page, &exception->traceback);
-		line = page_next_line(&message, &len);
-		page_line(page);
-		page_words(page, STYLE_STRONG, 4, "  %s%s%.*s", exception->type, line ? ": " : "",
-			   len, line ? line : "");
-		while ((line = page_next_line(&message, &len))) {
-			page_line(page);
-			page_words(page, STYLE_STRONG, 4, "  %.*s", len, line);
-		}
-		if (exception->source) {
-			page_line(page);
-			page_words(page, STYLE_LABEL, 4, "  [%s%s]", exception->source,
-				   exception->followed ? "; more was written behind it" : "");
-		}
-	}
+	print_exception(page, exception);
 }
 
 // "ValueError: boom, raised in query (/srv/app.py:10)"
@@ -91,9 +123,11 @@ static void print_chain(struct page *page, const char *label, const struct excep
 {
 	size_t n = 0;
 
-	for (; exception; exception = exception->cause, n++)
+	for (; exception; exception = exception->cause, n++) {
 		if (n < BRIEF_MAX)
-			print_brief(page, n ? "which came of" : label, exception);
+			print_brief(page, label, exception);
+		label = exception->is_context ? "raised while handling" : "caused by";
+	}
 	if (n > BRIEF_MAX) {
 		page_line(page);
 		page_add(page, STYLE_LABEL, "    ... and %zu more that it came of", n - BRIEF_MAX);

@@ -264,6 +264,20 @@ static json_t *exception(struct json *j, const struct exception *e, int depth)
 	put_string(j, ret, "message", e->message);
 	put(j, ret, "traceback", stack(j, &e->traceback, "frames of a traceback"));
 	put(j, ret, "cause", exception(j, e->cause, depth + 1));
+	if (e->cause && e->recorded)
+		put(j, ret, "cause_is", json_string(e->is_context ? "context" : "cause"));
+	if (e->own_str)
+		put(j, ret, "own_str", json_true());
+	if (e->notes.n)
+		put(j, ret, "notes", string_list(j, &e->notes));
+	if (e->n_members) {
+		json_t *members = json_array();
+
+		for (size_t i = 0; i < e->members.n; i++)
+			append(j, members, exception(j, e->members.v[i], depth + 1));
+		put(j, ret, "exceptions", members);
+		put(j, ret, "exceptions_total", number(e->n_members));
+	}
 	put_known(j, ret, "source", e->source);
 	return ret;
 }

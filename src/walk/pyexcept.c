@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "pyexcept.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "../cleanup.h"
@@ -14,6 +15,11 @@
 #define MAX_ALL_FRAMES 65536
 #define MAX_HANDLERS   4096
 #define MAX_CHAIN  16
+#define MAX_NOTES  16
+// Members of groups: within each other, of one, and of all that one thread is concerned with.
+#define MAX_DEPTH	3
+#define MAX_MEMBERS	16
+#define MAX_ALL_MEMBERS 64
 #define MAX_BASES  32
 #define MAX_TYPE   128
 #define MAX_MESSAGE 4096
@@ -81,11 +87,12 @@ static bool add_text(struct py_frames *f, taddr at, bool quoted, struct buf *ret
 static bool add_os_error(struct py_frames *f, taddr at, struct buf *ret)
 {
 	const union py_offsets *o = offsets(f);
-	taddr number, text, file;
+	taddr number, text, file, file2;
 
 	if (error_drop(pointer(f, at, o->exc_os_errno, &number)) ||
 	    error_drop(pointer(f, at, o->exc_os_strerror, &text)) ||
-	    error_drop(pointer(f, at, o->exc_os_filename, &file)) || !number || !text)
+	    error_drop(pointer(f, at, o->exc_os_filename, &file)) ||
+	    error_drop(pointer(f, at, o->exc_os_filename2, &file2)) || !number || !text)
 		return false;
 	buf_addstr(ret, "[Errno ");
 	if (!add_text(f, number, false, ret))
@@ -96,17 +103,109 @@ static bool add_os_error(struct py_frames *f, taddr at, struct buf *ret)
 	if (!file || is_named(f, file, "NoneType"))
 		return true;
 	buf_addstr(ret, ": ");
-	return add_text(f, file, true, ret);
+	if (!add_text(f, file, true, ret))
+		return false;
+	if (!file2 || is_named(f, file2, "NoneType"))
+		return true;
+	buf_addstr(ret, " -> ");
+	return add_text(f, file2, true, ret);
+}
+
+// The character or byte at INDEX of the text or bytes at AT, as the codecs write it.
+static bool add_unit(struct py_frames *f, taddr at, uint64_t index, bool byte, struct buf *ret)
+{
+	const union py_offsets *o = offsets(f);
+	bool two = f->reader.layout->names_are_bytes;
+	uint8_t unit[4] = {};
+	struct py_text text = { .data = at + o->bytes_data, .width = 1 };
+
+	if (byte ? error_drop(mem_u64(f->reader.mem, at + o->object_size, &text.length))
+		 : error_drop(py_find_text(&f->reader, at, &text)))
+		return false;
+	if (index >= text.length ||
+	    error_drop(mem_read(f->reader.mem, text.data + index * text.width, unit, text.width)))
+		return false;
+	uint32_t c = unit[0] | unit[1] << 8 | unit[2] << 16 | (uint32_t)unit[3] << 24;
+	if (byte)
+		buf_printf(ret, "byte 0x%02x", c);
+	else
+		buf_printf(ret, c <= 0xff     ? "character %s'\\x%02x'"
+				: c <= 0xffff ? "character %s'\\u%04x'"
+					      : "character %s'\\U%08x'", two ? "u" : "", c);
+	return true;
+}
+
+// "'ascii' codec can't encode character '\xe9' in position 3: ordinal not in range(128)"
+static bool add_unicode_error(struct py_frames *f, taddr at, const char *kind, struct buf *ret)
+{
+	const union py_offsets *o = offsets(f);
+	bool byte = !strcmp(kind, "UnicodeDecodeError");
+	bool translate = !strcmp(kind, "UnicodeTranslateError");
+	taddr encoding, object, reason;
+	uint64_t start, end;
+
+	if (error_drop(pointer(f, at, o->exc_unicode_encoding, &encoding)) ||
+	    error_drop(pointer(f, at, o->exc_unicode_object, &object)) ||
+	    error_drop(pointer(f, at, o->exc_unicode_reason, &reason)) ||
+	    error_drop(mem_u64(f->reader.mem, at + o->exc_unicode_start, &start)) ||
+	    error_drop(mem_u64(f->reader.mem, at + o->exc_unicode_end, &end)) ||
+	    !object || !reason || start > INT64_MAX || end > INT64_MAX)
+		return false;
+	if (!translate) {
+		buf_addstr(ret, "'");
+		if (!encoding || !add_text(f, encoding, false, ret))
+			return false;
+		buf_addstr(ret, "' codec ");
+	}
+	buf_printf(ret, "can't %s ", translate ? "translate" : byte ? "decode" : "encode");
+	if (end != start + 1)
+		buf_printf(ret, "%s in position %" PRIu64 "-%" PRIu64 ": ",
+			   byte ? "bytes" : "characters", start, end - 1);
+	else if (add_unit(f, object, start, byte, ret))
+		buf_printf(ret, " in position %" PRIu64 ": ", start);
+	else
+		return false;
+	return add_text(f, reason, false, ret);
+}
+
+// The size of the tuple at AT; false when it is none.
+static bool tuple_size(struct py_frames *f, taddr at, uint64_t *ret)
+{
+	return is_named(f, at, "tuple") &&
+	       !error_drop(mem_u64(f->reader.mem, at + offsets(f)->object_size, ret));
+}
+
+// "several (2 sub-exceptions)"
+static bool add_group(struct py_frames *f, taddr at, struct buf *ret)
+{
+	taddr message, members;
+	uint64_t n;
+
+	if (error_drop(pointer(f, at, offsets(f)->exc_group_message, &message)) || !message ||
+	    !add_text(f, message, false, ret) ||
+	    error_drop(pointer(f, at, offsets(f)->exc_group_exceptions, &members)))
+		return false;
+	if (tuple_size(f, members, &n))
+		buf_printf(ret, " (%" PRIu64 " sub-exception%s)", n, n == 1 ? "" : "s");
+	return true;
+}
+
+// Classes whose str() is not made of the arguments alone.
+static const char *special_kind(struct py_frames *f, taddr type)
+{
+	static const char *const special[] = { "KeyError", "OSError", "EnvironmentError",
+					       "SyntaxError", "UnicodeEncodeError",
+					       "UnicodeDecodeError", "UnicodeTranslateError",
+					       "BaseExceptionGroup", NULL };
+
+	return kind_of(f, type, special);
 }
 
 // What str() would say, as far as no code need be run for it. False: nothing, or not known.
 static bool add_message(struct py_frames *f, taddr at, taddr type, struct buf *ret)
 {
-	static const char *const special[] = { "KeyError", "OSError", "EnvironmentError",
-					       "SyntaxError", "UnicodeError", "BaseExceptionGroup",
-					       NULL };
 	const union py_offsets *o = offsets(f);
-	const char *kind = kind_of(f, type, special);
+	const char *kind = special_kind(f, type);
 	taddr args, first;
 	uint64_t n;
 
@@ -118,18 +217,41 @@ static bool add_message(struct py_frames *f, taddr at, taddr type, struct buf *r
 		return !error_drop(pointer(f, at, o->exc_syntax_message, &first)) && first &&
 		       add_text(f, first, false, ret);
 	if (kind && !strcmp(kind, "BaseExceptionGroup"))
-		return !error_drop(pointer(f, at, o->exc_group_message, &first)) && first &&
-		       add_text(f, first, false, ret);
+		return add_group(f, at, ret);
+	if (kind && !strncmp(kind, "Unicode", strlen("Unicode")))
+		return add_unicode_error(f, at, kind, ret);
 	if (error_drop(mem_u64(f->reader.mem, at + o->exc_args, &args)) ||
-	    !is_named(f, args, "tuple") ||
-	    error_drop(mem_u64(f->reader.mem, args + o->object_size, &n)) || !n)
+	    !tuple_size(f, args, &n) || !n)
 		return false;
-	// Of what the codecs raise str() is a sentence that is made of them.
 	if (n > 1)
-		return !(kind && !strcmp(kind, "UnicodeError")) && add_text(f, args, true, ret);
+		return add_text(f, args, true, ret);
 	if (error_drop(mem_u64(f->reader.mem, args + o->tuple_items, &first)))
 		return false;
 	return add_text(f, first, kind && !strcmp(kind, "KeyError"), ret);
+}
+
+// From tp_str to tp_flags there are four slots and no other member, in every version.
+#define STR_BEFORE_FLAGS 32
+
+// Has the class at TYPE a __str__ that is not that of the built-in one it derives from?
+static bool has_own_str(struct py_frames *f, taddr type)
+{
+	const union py_offsets *o = offsets(f);
+	uint64_t own, flags, base;
+	const struct mem *mem = f->reader.mem;
+
+	if (error_drop(mem_u64(mem, type + o->type_flags - STR_BEFORE_FLAGS, &own)))
+		return false;
+	for (int i = 0; type && i < MAX_BASES; i++) {
+		if (error_drop(mem_u64(mem, type + o->type_flags, &flags)) ||
+		    error_drop(mem_u64(mem, type + o->type_flags - STR_BEFORE_FLAGS, &base)))
+			return false;
+		if (!(flags & PY_TYPE_HEAP))
+			return own != base;
+		if (error_drop(mem_u64(mem, type + o->type_base, &type)))
+			return false;
+	}
+	return false;
 }
 
 static struct error *show_step(struct py_frames *f, const struct py_raw_frame *raw, int32_t lasti,
@@ -222,17 +344,16 @@ static struct error *read_name(struct py_frames *f, taddr type, struct py_except
 	return ret->type ? NULL : error_nomem();
 }
 
-static struct error *set_message(struct py_frames *f, const struct buf *text,
-				 struct py_exception *to)
+static struct error *set_message(struct py_frames *f, const struct buf *text, char **ret)
 {
 	struct error *err = buf_error(text);
 
 	if (err)
 		return err;
-	to->message = arena_strndup(f->arena, (char *)text->data, text->len);
-	if (!to->message)
+	*ret = arena_strndup(f->arena, (char *)text->data, text->len);
+	if (!*ret)
 		return error_nomem();
-	return f->hide ? redact_text(f->arena, to->message, &to->message) : NULL;
+	return f->hide ? redact_text(f->arena, *ret, ret) : NULL;
 }
 
 // What does not hold ends the traceback, with a gap.
@@ -246,6 +367,75 @@ static struct error *add_traceback(struct py_frames *f, taddr at, struct py_exce
 	to->gap = arena_strdup(f->arena, err->text);
 	error_free(err);
 	return to->gap ? NULL : error_nomem();
+}
+
+// What add_note() has added, from 3.11 on: a list in the exception's own dict.
+static struct error *add_notes(struct py_frames *f, taddr at, struct py_exception *to)
+{
+	const union py_offsets *o = offsets(f);
+	struct py_items items;
+	struct py_type type;
+	taddr dict, list, note = 0, none;
+
+	if (o->exc_notes == PY_NONE || error_drop(mem_u64(f->reader.mem, at + o->exc_dict, &dict)) ||
+	    !dict || error_drop(py_items_find(&f->reader, dict, "__notes__", &list)) || !list ||
+	    error_drop(py_type_of(&f->reader, list, &type)) ||
+	    error_drop(py_items_begin(&f->reader, list, &type, &items)) || items.is_dict)
+		return NULL;
+	for (size_t n = 0; n < MAX_NOTES; n++) {
+		_cleanup_(buf_deinit) struct buf text = {};
+
+		if (error_drop(py_items_next(&items, &note, &none)) || !note)
+			break;
+		if (!add_text(f, note, false, &text) || f->reader.touch_only)
+			continue;
+		char **slot = LIST_ADD(f->arena, &to->notes);
+		struct error *err = slot ? set_message(f, &text, slot) : error_nomem();
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *read_chain(struct py_frames *f, taddr at, taddr traceback,
+				struct py_exception **ret);
+
+// What a group holds, each with what it came of.
+static struct error *add_members(struct py_frames *f, taddr at, taddr type,
+				 struct py_exception *to)
+{
+	const union py_offsets *o = offsets(f);
+	const char *kind = special_kind(f, type);
+	struct error *err = NULL;
+	taddr tuple, member;
+
+	if (!kind || strcmp(kind, "BaseExceptionGroup") != 0 || f->depth == MAX_DEPTH ||
+	    error_drop(pointer(f, at, o->exc_group_exceptions, &tuple)) ||
+	    !tuple_size(f, tuple, &to->n_members))
+		return NULL;
+	f->depth++;
+	for (uint64_t i = 0; !err && i < to->n_members && i < MAX_MEMBERS; i++) {
+		struct py_exception *read;
+
+		if (f->members++ >= MAX_ALL_MEMBERS ||
+		    error_drop(mem_u64(f->reader.mem, tuple + o->tuple_items + i * 8, &member)))
+			break;
+		err = read_chain(f, member, 0, &read);
+		if (err && err->kind != ERROR_NOMEM) {
+			error_free(err);
+			err = NULL;
+			break;
+		}
+		if (err || !read)
+			continue;
+		struct py_exception **slot = LIST_ADD(f->arena, &to->members);
+		if (!slot)
+			err = error_nomem();
+		else
+			*slot = read;
+	}
+	f->depth--;
+	return err;
 }
 
 // One exception. TRACEBACK: where it is, for a version whose exceptions do not have it.
@@ -262,12 +452,18 @@ static struct error *read_one(struct py_frames *f, taddr at, taddr traceback,
 	if (!err && o->exc_traceback != PY_NONE)
 		err = mem_u64(f->reader.mem, at + o->exc_traceback, &traceback);
 	if (!err && add_message(f, at, type, &text))
-		err = set_message(f, &text, ret);
+		err = set_message(f, &text, &ret->message);
+	if (!err) {
+		ret->own_str = has_own_str(f, type);
+		err = add_notes(f, at, ret);
+	}
+	if (!err)
+		err = add_members(f, at, type, ret);
 	return err ? err : add_traceback(f, traceback, ret);
 }
 
 // What AT came of: its __cause__, or its __context__ unless that is suppressed. 0: nothing.
-static taddr origin_of(struct py_frames *f, taddr at)
+static taddr origin_of(struct py_frames *f, taddr at, bool *is_context_ret)
 {
 	const union py_offsets *o = offsets(f);
 	uint8_t suppressed = 0;
@@ -276,6 +472,7 @@ static taddr origin_of(struct py_frames *f, taddr at)
 	if (o->exc_cause == PY_NONE || error_drop(pointer(f, at, o->exc_cause, &cause)) ||
 	    error_drop(pointer(f, at, o->exc_context, &context)))
 		return 0;
+	*is_context_ret = !cause;
 	if (cause)
 		return cause;
 	if (o->exc_suppress_context != PY_NONE &&
@@ -307,7 +504,7 @@ static struct error *read_chain(struct py_frames *f, taddr at, taddr traceback,
 			break;
 		*to = e;
 		to = &e->cause;
-		at = origin_of(f, at);
+		at = origin_of(f, at, &e->is_context);
 	}
 	if (err && err->kind != ERROR_NOMEM && first) {
 		error_free(err);
@@ -317,6 +514,14 @@ static struct error *read_chain(struct py_frames *f, taddr at, taddr traceback,
 	if (!err && !f->reader.touch_only)
 		*ret = first;
 	return err;
+}
+
+// The exception at AT, whose chain and members are counted from here.
+static struct error *read_whole(struct py_frames *f, taddr at, taddr traceback,
+				struct py_exception **ret)
+{
+	f->members = 0;
+	return read_chain(f, at, traceback, ret);
 }
 
 struct error *py_last_exception(struct py_frames *f, taddr interpreter, struct py_exception **ret)
@@ -335,7 +540,7 @@ struct error *py_last_exception(struct py_frames *f, taddr interpreter, struct p
 		err = py_items_find(&f->reader, sys, names[i], &last[i]);
 	if (err || (!last[0] && !last[1]))
 		return err;
-	return read_chain(f, last[0] ? last[0] : last[1], last[2], ret);
+	return read_whole(f, last[0] ? last[0] : last[1], last[2], ret);
 }
 
 // An exception as an interpreter keeps one: 3 pointers, or since 3.11 the value alone.
@@ -404,7 +609,7 @@ static struct error *read_unmade(struct py_frames *f, const struct held *held,
 	if (!err)
 		err = read_name(f, held->type, ret);
 	if (!err && held->value && add_text(f, held->value, false, &text))
-		err = set_message(f, &text, ret);
+		err = set_message(f, &text, &ret->message);
 	return err ? err : add_traceback(f, held->traceback, ret);
 }
 
@@ -419,7 +624,7 @@ static struct error *read_exception(struct py_frames *f, const struct held *held
 		if (err)
 			return err;
 		if (type.flags & PY_TYPE_EXCEPTION)
-			return read_chain(f, held->value, held->traceback, ret);
+			return read_whole(f, held->value, held->traceback, ret);
 	}
 	*ret = NULL;
 	if (!held->type && held->value)

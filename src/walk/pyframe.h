@@ -33,6 +33,7 @@ struct py_frames {
 	struct py_code *codes;
 	size_t n, room, lines_work;
 	size_t traced; /* frames of tracebacks that were read */
+	unsigned depth, members; /* of exception groups */
 	unsigned n_gaps;
 };
 

@@ -51,9 +51,14 @@ struct py_frame {
 struct py_exception {
 	char *type;    /* as the class is called, without its module */
 	char *message; /* what str() says where that can be known without running code; else NULL */
+	bool own_str;  /* its class has a __str__ of its own, and the message is not what that says */
 	LIST(struct py_frame) traceback; /* innermost first */
 	char *gap;     /* why frames are missing at the inner end; NULL: all are there */
+	strings notes; /* what add_note() added, within bounds */
+	LIST(struct py_exception *) members; /* of a group, within bounds */
+	uint64_t n_members;		     /* as many as the group says that it has */
 	struct py_exception *cause; /* __cause__, or __context__ unless suppressed; NULL: none */
+	bool is_context;	    /* the cause was being handled as this was raised */
 };
 
 struct py_thread {

@@ -171,6 +171,82 @@ def test_message_of_a_mebibyte_is_cut(pcatch, every_python):
     assert message.endswith("...")
 
 
+def version_of(report):
+    return tuple(int(n) for n in report.truth["python"].split(".")[:2])
+
+
+@pytest.mark.parametrize("ending", ["encoded", "encoded-two", "decoded", "renamed", "no-such-file"])
+def test_sentences_that_exceptions_make_of_their_fields(pcatch, every_python, tmp_path, ending):
+    with open(tmp_path / "stderr", "w") as stderr:
+        report = pcatch.catch(every_python, ENDINGS, ending, stderr=stderr)
+    said = (tmp_path / "stderr").read_text().rstrip("\n").split("\n")[-1]
+    exception = report.json["python"]["exception"]
+    assert "%s: %s" % (exception["type"], exception["message"]) == said
+    assert exception.get("source", "").startswith("the interpreter's own record")
+
+
+def test_what_is_said_by_a_str_of_its_own_is_not_made_up(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "spoken")
+    exception = report.json["python"]["exception"]
+    assert (exception["type"], exception["message"]) == ("Spoken", "as its args")
+    assert exception["own_str"]
+    assert "__str__ of its own" in report.text
+
+
+def test_class_without_a_str_of_its_own_is_taken_by_its_word(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "own-error")
+    assert "own_str" not in report.json["python"]["exception"]
+
+
+def test_cause_is_told_from_context(pcatch, python):
+    report = pcatch.catch(python, ENDINGS, "from-cause")
+    exception = report.json["python"]["exception"]
+    assert (exception["cause"]["type"], exception["cause_is"]) == ("KeyError", "cause")
+    assert "directly caused by:" in report.text
+
+
+def test_context_is_told_from_cause(pcatch, python):
+    report = pcatch.catch(python, ENDINGS, "chained")
+    exception = report.json["python"]["exception"]
+    assert (exception["cause"]["type"], exception["cause_is"]) == ("KeyError", "context")
+    assert "raised during the handling of:" in report.text
+
+
+def test_notes_of_an_exception(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "noted")
+    if version_of(report) < (3, 11):
+        pytest.skip("exceptions have no notes before 3.11")
+    exception = report.json["python"]["exception"]
+    assert exception["notes"] == ["first note", "second\nnote"]
+    assert "\n  second\n  note\n" in report.text
+
+
+def test_members_of_an_exception_group(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "grouped")
+    if version_of(report) < (3, 11):
+        pytest.skip("there are no groups before 3.11")
+    group = report.json["python"]["exception"]
+    assert group["message"] == "outer (2 sub-exceptions)"
+    assert group["exceptions_total"] == 2
+    member, inner = group["exceptions"]
+    assert (member["type"], member["message"]) == ("ValueError", "a member")
+    assert (member["cause"]["type"], member["cause_is"]) == ("TypeError", "cause")
+    assert inner["message"] == "inner (100 sub-exceptions)"
+    assert inner["exceptions_total"] == 100
+    assert [e["message"] for e in inner["exceptions"]] == [str(i) for i in range(16)]
+    assert "ExceptionGroup, exception 2 of 2:" in report.text
+
+
+def test_groups_without_end_are_cut(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "deep-groups", stderr=subprocess.DEVNULL)
+    if version_of(report) < (3, 11):
+        pytest.skip("there are no groups before 3.11")
+    depth, group = 0, report.json["python"]["exception"]
+    while group.get("exceptions"):
+        depth, group = depth + 1, group["exceptions"][0]
+    assert depth == 3
+
+
 @pytest.mark.parametrize("options", [[], ["--no-redact"]])
 def test_secrets_in_a_message_are_not_told(pcatch, any_python, options):
     report = pcatch.catch(

@@ -78,6 +78,7 @@ OURS = {
     "minor_faults", "modified", "names", "pressure_full_percent", "pressure_some_percent",
     "raised", "redacted", "rss_max_bytes", "rss_min_bytes", "swap_bytes", "trends", "pss_bytes", "children",
     "children_rss_bytes", "voluntary_switches", "involuntary_switches",
+    "cause_is", "own_str", "notes", "exceptions", "exceptions_total",
 }
 
 

@@ -125,6 +125,73 @@ def secret_told():
     raise RuntimeError("cannot log in:\npassword=hunter2hunter2\nnor to http://u:swordfish@db/")
 
 
+def noted():
+    error = ValueError("with notes")
+    error.add_note("first note")
+    error.add_note("second\nnote")
+    say()
+    raise error
+
+
+def grouped():
+    """Groups in groups, one with more members than anybody wants to see."""
+    inner = ExceptionGroup("inner", [KeyError(i) for i in range(100)])
+    cause = TypeError("of a member")
+    member = ValueError("a member")
+    member.__cause__ = cause
+    say()
+    raise ExceptionGroup("outer", [member, inner])
+
+
+def deep_groups():
+    error = ValueError("deepest")
+    for i in range(200):
+        error = ExceptionGroup(str(i), [error, KeyError(i)])
+    say()
+    raise error
+
+
+def from_cause():
+    try:
+        {}["key"]
+    except KeyError as error:
+        cause = error
+    error = ValueError("with a cause")
+    error.__cause__ = cause
+    say()
+    raise error
+
+
+class Spoken(Exception):
+    def __str__(self):
+        return "in its own words"
+
+
+def spoken():
+    say()
+    raise Spoken("as its args")
+
+
+def encoded():
+    say()
+    b"abc\xe9".decode("latin-1").encode("ascii")
+
+
+def encoded_two():
+    say()
+    b"ab\xe9\xe8".decode("latin-1").encode("ascii")
+
+
+def decoded():
+    say()
+    b"abc\xff".decode("utf-8")
+
+
+def renamed():
+    say()
+    os.rename("/nonexistent/a", "/nonexistent/b")
+
+
 class OwnError(Exception):
     pass
 
@@ -164,4 +231,7 @@ def hook_replaced():
 
 
 if __name__ == "__main__":
+    if sys.argv[1] in ("noted", "grouped", "deep-groups") and sys.version_info < (3, 11):
+        say()
+        sys.exit(0)
     globals()[sys.argv[1].replace("-", "_")]()
