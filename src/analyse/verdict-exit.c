@@ -185,6 +185,10 @@ bool judge_shutdown(const struct findings *findings, struct opinion *opinion)
 		return false;
 	const char *signal = scene_signal(opinion, event->info.signo), *how = "", *time = "";
 	const struct frame *frame = scene_python_frame(findings);
+	const struct exception *exception = findings->python.exception;
+	// Up to 3.7 one that nobody catches ends the process as any other exception.
+	bool interrupt = exception && event->info.signo == SIGINT &&
+			 !strcmp(exception->type, "KeyboardInterrupt");
 	if (way_out(findings) == WAY_OS_EXIT && frame)
 		how = opinion_text(opinion, " through os._exit at %s",
 				   scene_python_place(findings, opinion));
@@ -193,10 +197,11 @@ bool judge_shutdown(const struct findings *findings, struct opinion *opinion)
 	const struct supervisor *keeper = supervisor_of(&event->sender.process);
 	const char *reason = keeper ? supervisor_reason(keeper, event->info.signo, 0) : NULL;
 	opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, LIKELY,
-		      "%s from %s%s asked it to stop; it handled the signal and exited%s with code "
-		      "%d%s.",
+		      "%s from %s%s asked it to stop; it handled the signal%s and exited%s with "
+		      "code %d%s.",
 		      signal, scene_sender(opinion, &event->sender),
-		      event->sender.relation == RELATION_PARENT ? ", its parent," : "", time,
+		      event->sender.relation == RELATION_PARENT ? ", its parent," : "",
+		      interrupt ? " (KeyboardInterrupt, which nobody caught)" : "", time,
 		      death->exit_code, how);
 	if (reason)
 		opinion_for(opinion, "supervisor", "%s from %s usually means: %s", signal,
@@ -215,9 +220,9 @@ bool judge_shutdown(const struct findings *findings, struct opinion *opinion)
 			    "a code other than 0 says that the shutdown "
 			    "did not go as planned, or that the program tells by it that it was "
 			    "stopped");
-	if (findings->python.exception)
-		opinion_for(opinion, "log", "%s: %s", findings->python.exception->source,
-			    opinion_clip(opinion, findings->python.exception->type, 100));
+	if (exception)
+		opinion_for(opinion, exception->recorded ? "python" : "log", "%s: %s",
+			    exception->source, opinion_clip(opinion, exception->type, 100));
 	rule_out_signals(opinion);
 	if (event->sender.kind == SENDER_PROCESS)
 		opinion_advise(opinion,

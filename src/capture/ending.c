@@ -77,6 +77,19 @@ struct error *ending_new_program(struct ending *ending, struct traced *process)
 	return entry ? set(ending, process, ENTRY, entry) : NULL;
 }
 
+struct error *ending_forked(struct ending *ending, struct traced *process,
+			    const struct traced *parent)
+{
+	struct error *err = NULL;
+
+	// One that executes another program loses them with it.
+	for (unsigned i = 0; !err && i < PY_FINALIZERS; i++)
+		if (parent->breakpoints[i].set)
+			err = set(ending, process, i, parent->breakpoints[i].at);
+	ending->armed = process->breakpoints[0].set;
+	return err;
+}
+
 static struct error *arm(struct ending *ending, struct traced *process, struct images *images,
 			 const struct python_hint *hint)
 {

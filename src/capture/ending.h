@@ -27,6 +27,13 @@ void ending_deinit(struct ending *ending);
 struct error *ending_new_program(struct ending *ending, struct traced *process)
 	__attribute__((warn_unused_result));
 
+/*
+ * PROCESS has been forked by PARENT and is the same program at the same addresses: set the
+ * breakpoints that PARENT has, without looking for them.
+ */
+struct error *ending_forked(struct ending *ending, struct traced *process,
+			    const struct traced *parent) __attribute__((warn_unused_result));
+
 /* Set the breakpoints at what LOOK found, unless they are there already. */
 struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look)
 	__attribute__((warn_unused_result));

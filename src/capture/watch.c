@@ -141,7 +141,10 @@ void watch_destroy(struct watch *w)
 
 static struct error *watched_for(struct watch *w, struct traced *traced, struct watched **ret)
 {
+	struct error *err = NULL;
+
 	if (!traced->data) {
+		const struct traced *parent = tracer_process(&w->tracer, traced->parent);
 		struct watched *d = calloc(1, sizeof(*d));
 
 		if (!d)
@@ -156,9 +159,13 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 		traced->data = d;
 		if (w->senders)
 			senders_watch(w->senders, traced->pid);
+		// It may end before it is looked at.
+		if (parent && w->options->breakpoint)
+			err = ending_forked(&d->ending, traced, parent);
 	}
-	*ret = traced->data;
-	return NULL;
+	if (!err)
+		*ret = traced->data;
+	return err;
 }
 
 // Look at a process that may be gone by now: then its end is what comes next.

@@ -58,6 +58,33 @@ def test_fork_has_no_breakpoint(pcatch, every_python):
     assert report.json["time"].get("finalization"), report.text
 
 
+def test_forked_child_that_ends_at_once_of_an_exception(pcatch, every_python):
+    running = pcatch.run(every_python, ENDINGS, "child-raises", options=["--children"])
+    running.go()
+    assert running.wait() == 0
+    reports = pcatch.reports()
+    assert len(reports) == 2, running.stderr
+    child = next(r for r in reports if r.process["pid"] != running.truth["pid"])
+    assert (child.cause, child.verdict["confidence"]) == ("uncaught-exception", "certain")
+    assert child.json["python"]["exception"]["message"] == "of a child"
+
+
+def test_exception_that_ended_a_thread_is_not_what_ended_the_process(pcatch, every_python):
+    report = pcatch.catch(every_python, ENDINGS, "thread-raises")
+    assert (report.cause, report.status) == ("exit-code", 1)
+    assert not report.json["python"].get("exception")
+
+
+def test_exception_that_came_out_of_an_event_loop(pcatch, python):
+    report = pcatch.catch(python, ENDINGS, "loop-raises")
+    assert (report.cause, report.status) == ("uncaught-exception", 1)
+    exception = report.json["python"]["exception"]
+    assert exception["message"] == "of a coroutine"
+    said = [frame["function"] for frame in exception["traceback"]]
+    assert said[:2] == ["handle", "main"]
+    assert said[-2:] == ["loop_raises", "<module>"]
+
+
 def test_os_exit_from_an_exit_handler_is_os_exit(pcatch, python):
     report = pcatch.catch(python, ENDINGS, "os-exit-while-finalizing")
     assert (report.cause, report.status) == ("os-exit", 7)
@@ -263,6 +290,7 @@ def test_keyboard_interrupt_that_nobody_caught(pcatch, every_python):
     # Up to 3.7 it was an exception like any other.
     assert report.status in (1, -signal.SIGINT)
     assert report.json["python"]["exception"]["type"] == "KeyboardInterrupt"
+    assert "KeyboardInterrupt" in report.summary
 
 
 def test_exception_of_long_ago_is_not_what_ended_it(pcatch, every_python):

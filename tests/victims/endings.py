@@ -59,6 +59,42 @@ def child_ends_first():
     sys.exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 99)
 
 
+def child_raises():
+    """A forked child that nobody has had the time to look at."""
+    say()
+    child = os.fork()
+    if not child:
+        raise ValueError("of a child")
+    os.waitpid(child, 0)
+
+
+def thread_raises():
+    """What ends a thread is not what ends the process."""
+
+    def work():
+        raise KeyError("of a thread")
+
+    say()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    sys.exit(1)
+
+
+def loop_raises():
+    import asyncio
+
+    async_main = {}
+    exec(
+        "import asyncio\n"
+        "async def handle():\n    raise ValueError('of a coroutine')\n"
+        "async def main():\n    await asyncio.gather(handle(), asyncio.sleep(60))\n",
+        async_main,
+    )
+    say()
+    asyncio.run(async_main["main"]())
+
+
 def os_exit_while_finalizing():
     import atexit
 
