@@ -194,12 +194,11 @@ static struct error *versions_of(struct find *f, const struct module *module,
 static struct error *layout_at(struct find *f, taddr runtime, unsigned version,
 			       struct py_layout *ret, bool *ok_ret)
 {
-	const struct py_layout *row = py_layout_row(version);
+	struct py_layout layout;
 
-	*ok_ret = row != NULL;
-	if (!row)
+	*ok_ret = py_layout_of(version, &layout);
+	if (!*ok_ret)
 		return NULL;
-	struct py_layout layout = *row;
 	struct error *err = py_layout_read_published(f->mem, runtime, &layout);
 	if (err && err->kind == ERROR_NOMEM)
 		return err;
@@ -209,8 +208,11 @@ static struct error *layout_at(struct find *f, taddr runtime, unsigned version,
 }
 
 // Where the version is not CERTAIN, no frame at all is good only if nothing speaks against it.
-static bool believable(const struct py_probe *probe, bool certain)
+// Nor is one of which only the published offsets are known.
+static bool believable(const struct py_probe *probe, const struct py_layout *layout, bool certain)
 {
+	if (layout->newer)
+		return probe->frames && !probe->broken;
 	return probe->interpreters && probe->threads &&
 	       (certain || probe->frames || !probe->broken);
 }
@@ -251,7 +253,7 @@ static struct error *try_version(struct find *f, const struct module *module, ta
 			err = py_probe(f->mem, runtime, &layout, &probe);
 		if (err || !ok)
 			return err;
-		if (believable(&probe, certain)) {
+		if (believable(&probe, &layout, certain)) {
 			const struct python_hint hint = {
 				.found = true,
 				.runtime = runtime,
@@ -317,8 +319,9 @@ static struct error *find_named(struct find *f, size_t index)
 	struct error *err = versions_of(f, module, image, &versions);
 	if (err)
 		return err;
-	if (versions.certain && !py_layout_row(versions.v[0])) {
-		// Found, and the walk will say that it cannot be followed.
+	err = try_versions(f, module, &versions, runtime, found_by, &found);
+	if (!err && !found && versions.certain && !py_layout_row(versions.v[0])) {
+		// The walk will say that it cannot be followed.
 		const struct python_hint hint = { .found = true,
 						  .runtime = runtime,
 						  .version = versions.v[0],
@@ -326,7 +329,6 @@ static struct error *find_named(struct find *f, size_t index)
 						  .module = arena_strdup(f->arena, module->path) };
 		return take(f, hint, 0);
 	}
-	err = try_versions(f, module, &versions, runtime, found_by, &found);
 	if (!err && !found)
 		err = explain(f, module, "no threads were found in its interpreter: it has not "
 					 "started, has been finalized, or is of an unknown make");

@@ -75,7 +75,8 @@ static struct error *read_code(struct py_frames *f, taddr at, struct py_code *co
 	if (o->code_instructions != PY_NONE) {
 		code->instructions = at + o->code_instructions;
 		code->units = (int64_t)py_field(raw, o->object_size);
-		code->traceable = py_field_int(raw, o->code_traceable);
+		if (o->code_traceable != PY_NONE)
+			code->traceable = py_field_int(raw, o->code_traceable);
 		if (code->units < 0 || code->units > INT32_MAX)
 			return error_new(ERROR_INPUT, "a code object of 0x%llx instructions",
 					 (unsigned long long)code->units);

@@ -75,6 +75,20 @@ const struct py_layout *py_layout_row(unsigned version)
 	return NULL;
 }
 
+bool py_layout_of(unsigned version, struct py_layout *ret)
+{
+	const struct py_layout *row = py_layout_row(version);
+
+	// The first is the newest.
+	struct py_layout layout = row ? *row : rows[0];
+	if (!row && (PY_MAJOR_MINOR(version) < rows[0].version || PY_MAJOR(version) > 3))
+		return false;
+	layout.newer = !row;
+	layout.version = PY_MAJOR_MINOR(version);
+	*ret = layout;
+	return true;
+}
+
 // _Py_DebugOffsets of every version begins so: cookie, version, free_threaded.
 #define PUBLISHED_VERSION	8
 #define PUBLISHED_FREE_THREADED 16
@@ -133,7 +147,7 @@ static struct error *take_published(const uint8_t *raw, const union py_offsets *
 
 // What is published and does not fit, and what is not published and follows from what is.
 static struct error *complete(const union py_offsets *where, const union py_offsets *row,
-			      bool free_threaded, union py_offsets *offsets)
+			      bool free_threaded, bool newer, union py_offsets *offsets)
 {
 	// The GIL's state is told by where it is in the interpreter that contains it, but an
 	// interpreter may use the GIL of another. The switch, where there is one, is told right.
@@ -153,6 +167,9 @@ static struct error *complete(const union py_offsets *where, const union py_offs
 	offsets->runtime_main = offsets->runtime_head + (row->runtime_main - row->runtime_head);
 	if (where->str_compact == PY_NONE)
 		offsets->str_compact = offsets->str_ascii + (row->str_compact - row->str_ascii);
+	if (newer)
+		// Where neighbours have moved, too, these would be read from anywhere.
+		offsets->runtime_main = offsets->code_traceable = PY_NONE;
 	return NULL;
 }
 
@@ -184,7 +201,7 @@ struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
 	union py_offsets offsets = *row;
 	err = take_published(raw, where, &offsets);
 	if (!err)
-		err = complete(where, row, free_threaded != 0, &offsets);
+		err = complete(where, row, free_threaded != 0, layout->newer, &offsets);
 	if (err)
 		return err;
 	layout->offsets = offsets;

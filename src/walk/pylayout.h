@@ -165,6 +165,7 @@ struct py_layout {
 	/* The same for what _asyncio publishes in section .AsyncioDebug. */
 	const union py_offsets *published_asyncio;
 	bool from_target; /* the offsets are the published ones */
+	bool newer; /* than every row: that of the newest, good for nothing but what is published */
 	bool free_threaded;
 };
 
@@ -203,6 +204,13 @@ static inline size_t py_span(const uint32_t *offsets, size_t n)
 
 /* The row of a version, NULL when there is none; the first and the number of rows for a search. */
 const struct py_layout *py_layout_row(unsigned version);
+
+/*
+ * The row of VERSION; for one that is newer than all of them the newest, marked `newer`, which holds
+ * only once its offsets were published, and a walk has shown that they make sense. False: neither.
+ */
+bool py_layout_of(unsigned version, struct py_layout *ret) __attribute__((warn_unused_result));
+
 const struct py_layout *py_layout_rows(unsigned *n_ret);
 
 /* The first eight bytes of a runtime that publishes its offsets. */
@@ -211,7 +219,8 @@ const struct py_layout *py_layout_rows(unsigned *n_ret);
 /*
  * Replace LAYOUT's offsets by those that the interpreter at RUNTIME publishes itself, from 3.13
  * on; for a LAYOUT of earlier versions this does nothing. When they cannot be had or make no
- * sense (ERROR_FAULT, ERROR_INPUT) LAYOUT is as it was, and its row may still hold.
+ * sense (ERROR_FAULT, ERROR_INPUT) LAYOUT is as it was, and its row may still hold, unless it
+ * is `newer`.
  */
 struct error *py_layout_read_published(const struct mem *mem, taddr runtime,
 				       struct py_layout *layout) __attribute__((warn_unused_result));

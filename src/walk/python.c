@@ -590,7 +590,7 @@ static struct error *walk_interpreters(struct walk *w)
 	}
 	for (int i = 0; !err && i < n; i++)
 		err = py_frames_gap(&w->f, "whether garbage was being collected", walk_gc(w, list[i]));
-	for (int i = 0; !err && i < n && w->max_frames == PY_MAX_FRAMES; i++)
+	for (int i = 0; !err && i < n && w->max_frames == PY_MAX_FRAMES && !w->py->newer; i++)
 		err = walk_tasks(w, list[i]);
 	return err ? err : walk_locals(w);
 }
@@ -609,6 +609,38 @@ static struct error *walk_runtime(struct walk *w)
 					    &finalizing));
 	w->state->finalizing = finalizing != 0;
 	return err ? err : walk_interpreters(w);
+}
+
+static struct error *unknown_version(const struct python_hint *hint, const char *why)
+{
+	return error_new(ERROR_UNSUPPORTED, "Python %u.%u is not a version that is known here%s",
+			 PY_MAJOR(hint->version), PY_MINOR(hint->version), why);
+}
+
+/*
+ * A version without a row, whose published offsets were read, or not: ERR. What no table of ours
+ * vouches for must make sense as a whole, and is not asked for more than frames.
+ */
+static struct error *try_newer(struct walk *w, const struct python_hint *hint, struct error *err)
+{
+	struct py_probe probe = {};
+
+	if (!err)
+		err = py_probe(w->mem, w->runtime, w->py, &probe);
+	if (err && err->kind == ERROR_NOMEM)
+		return err;
+	if (error_drop(err) || !probe.frames || probe.broken)
+		return unknown_version(hint, ", and what it publishes of itself leads to no frames");
+	w->names = w->exceptions = w->locals = false;
+	if (w->capture)
+		return NULL;
+	return gaps_take(&w->state->arena, &w->state->gaps, "what is known of this Python",
+			 "use a newer pcatch",
+			 error_new(ERROR_UNSUPPORTED,
+				   "version %u.%u is newer than those known here: frames were read by "
+				   "the offsets that it publishes itself, tasks, exceptions, names of "
+				   "threads and variables not at all",
+				   PY_MAJOR(hint->version), PY_MINOR(hint->version)));
 }
 
 struct error *walk_python(const struct mem *mem, const struct python_hint *hint, bool for_capture,
@@ -630,14 +662,15 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 							.hide = hint->locals_redacted },
 						 .state = &state };
 
-	const struct py_layout *row = py_layout_row(hint->version);
-	if (!row)
-		return error_new(ERROR_UNSUPPORTED, "Python %u.%u is not a version that is known here",
-				 PY_MAJOR(hint->version), PY_MINOR(hint->version));
-	struct py_layout py = *row;
+	struct py_layout py;
+	if (!py_layout_of(hint->version, &py))
+		return unknown_version(hint, "");
 	w.py = &py;
-	struct error *err = py_frames_gap(&w.f, "Python's published offsets",
-					  py_layout_read_published(mem, hint->runtime, &py));
+	struct error *err = py_layout_read_published(mem, hint->runtime, &py);
+	if (py.newer)
+		err = try_newer(&w, hint, err);
+	else
+		err = py_frames_gap(&w.f, "Python's published offsets", err);
 	if (!err && hint->asyncio)
 		err = py_frames_gap(&w.f, "asyncio's published offsets",
 				    py_layout_read_published_asyncio(mem, hint->asyncio,

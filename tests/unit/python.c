@@ -323,6 +323,85 @@ static void published_nonsense_falls_back_to_the_row(void **unused)
 	}
 }
 
+// The newest layout, moved about, as that of a version that is not known.
+static void newer_version(struct py_layout *ret)
+{
+	unsigned n;
+	struct py_layout other = py_layout_rows(&n)[0];
+
+	for (size_t i = 0; i < ARRAY_SIZE(other.offsets.v); i++)
+		if (other.published->v[i] != PY_NONE && other.offsets.v[i] != PY_NONE)
+			other.offsets.v[i] += 16;
+	other.version = PY_VERSION(3, 99);
+	*ret = other;
+}
+
+static void frames_of_a_newer_version_are_had_by_what_it_publishes(void **unused)
+{
+	_cleanup_(fake_deinit) struct fake f = {};
+	_cleanup_(py_state_deinit) struct py_state state = {};
+	struct py_layout newer;
+
+	(void)unused;
+	newer_version(&newer);
+	fake_make(&f, &newer);
+	walk(&f, &state);
+	assert_true(state.published_layout);
+	assert_int_equal(state.gaps.n, 1);
+	assert_non_null(strstr(state.gaps.v[0].why, "version 3.99 is newer"));
+	state.gaps.n = 0;
+	_cleanup_(freep) char *want = expected(&newer), *got = told(&state);
+	expect_text(&newer, got, want);
+}
+
+// Where one offset leads elsewhere there is a word of it, or no walk at all; never another frame.
+static void newer_version_that_makes_no_sense_has_no_frames(void **unused)
+{
+	struct py_layout newer;
+	unsigned refused = 0;
+
+	(void)unused;
+	newer_version(&newer);
+	const union py_offsets *where = newer.published;
+	const uint32_t fields[] = {
+		where->runtime_head, where->interp_next, where->interp_threads, where->tstate_next,
+		where->tstate_interp, where->tstate_frame, where->frame_back, where->frame_code,
+		where->frame_owner, where->object_type, where->type_name, where->code_qualname,
+		where->code_file, where->code_lines, where->str_length, where->str_state,
+	};
+	const uint64_t wrongs[] = { 0, 8, 4088, 4097, UINT64_MAX };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(wrongs); k++) {
+			_cleanup_(fake_deinit) struct fake f = {};
+			_cleanup_(py_state_deinit) struct py_state state = {};
+
+			fake_make(&f, &newer);
+			if (fake_get64(&f, f.hint.runtime + fields[i]) == wrongs[k])
+				continue;
+			fake_put64(&f, f.hint.runtime + fields[i], wrongs[k]);
+			_cleanup_(error_freep) struct error *err =
+				walk_python(&f.mem.mem, &f.hint, false, 0, &state);
+			if (err) {
+				assert_int_equal(err->kind, ERROR_UNSUPPORTED);
+				assert_non_null(strstr(err->text, "3.99"));
+				refused++;
+				continue;
+			}
+			for (size_t t = 0; t < state.threads.n; t++) {
+				for (size_t n = 0; n < state.threads.v[t].frames.n; n++) {
+					const char *name = state.threads.v[t].frames.v[n].function;
+
+					if (!strstr("plain größe фун 𐌰x", name))
+						fail_msg("field %zu as %llu: %s", i,
+							 (unsigned long long)wrongs[k], name);
+				}
+			}
+		}
+	}
+	assert_true(refused >= ARRAY_SIZE(fields));
+}
+
 static void without_a_gil_nobody_is_said_to_hold_it(void **unused)
 {
 	struct py_layout py;
@@ -750,6 +829,8 @@ int main(void)
 		cmocka_unit_test(entries_say_where_on_the_c_stack_they_are),
 		cmocka_unit_test(published_offsets_are_used),
 		cmocka_unit_test(published_nonsense_falls_back_to_the_row),
+		cmocka_unit_test(frames_of_a_newer_version_are_had_by_what_it_publishes),
+		cmocka_unit_test(newer_version_that_makes_no_sense_has_no_frames),
 		cmocka_unit_test(without_a_gil_nobody_is_said_to_hold_it),
 		cmocka_unit_test(an_unknown_version_is_named),
 		cmocka_unit_test(memory_that_is_not_there_is_a_gap),
