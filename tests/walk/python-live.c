@@ -3,6 +3,9 @@
  * python-live [--search] PID: walk a running interpreter and print what was found, for
  * test_python_walk.py. What is printed was walked from the pages alone that a walk for
  * capture had touched before, as a report is.
+ *
+ * python-live --break ROUNDS PID: walk what was recorded ROUNDS times more, each time with other
+ * words of it overwritten, and print how long the longest took.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -124,17 +127,113 @@ static void print_state(const struct py_state *state)
 		printf("gap\t%s\t%s\n", state->gaps.v[i].what, state->gaps.v[i].why);
 }
 
+// The same sequence everywhere, so that a round that fails can be had again.
+static uint64_t random_word(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+static uint64_t get_word(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static uint8_t *any_word(const struct mem_range *ranges, size_t n, uint64_t *seed, taddr *at_ret)
+{
+	const struct mem_range *range = &ranges[random_word(seed) % n];
+	size_t i = random_word(seed) % (range->len / 8);
+
+	*at_ret = range->at + i * 8;
+	// Recorded by us: nobody else reads it.
+	return (uint8_t *)(uintptr_t)(range->data + i * 8);
+}
+
+static uint64_t wrong_word(const struct mem_range *ranges, size_t n, uint64_t *seed, taddr own,
+			   uint64_t was)
+{
+	taddr other;
+
+	switch (random_word(seed) % 8) {
+	case 0:
+		return 0;
+	case 1:
+		return own;
+	case 2:
+		return UINT64_MAX;
+	case 3:
+		return (uint64_t)1 << 60;
+	case 4:
+		return was ^ (uint64_t)1 << random_word(seed) % 64;
+	case 5:
+		return random_word(seed);
+	case 6:
+		return get_word(any_word(ranges, n, seed, &other));
+	default:
+		any_word(ranges, n, seed, &other);
+		return other;
+	}
+}
+
+#define MAX_BROKEN 64
+
+static void walk_broken(const struct mem_range *ranges, size_t n, const struct mem *mem,
+			struct python_hint hint, int rounds)
+{
+	uint64_t seed = 88172645463325252;
+	int64_t longest = 0;
+	size_t frames = 0, all = 0;
+
+	hint.locals = true;
+	for (int round = 0; round < rounds; round++) {
+		size_t broken = 1 + random_word(&seed) % MAX_BROKEN;
+		uint64_t was[MAX_BROKEN];
+		uint8_t *words[MAX_BROKEN];
+		struct py_state state;
+
+		for (size_t i = 0; i < broken; i++) {
+			taddr at;
+
+			// Most of memory is zeros, which nothing follows.
+			for (int try = 0; try == 0 || (try < 8 && !get_word(words[i])); try++)
+				words[i] = any_word(ranges, n, &seed, &at);
+			was[i] = get_word(words[i]);
+			uint64_t wrong = wrong_word(ranges, n, &seed, at, was[i]);
+			memcpy(words[i], &wrong, sizeof(wrong));
+		}
+		int64_t start = now();
+		check(walk_python(mem, &hint, round % 4 == 3, 0, &state), "walk of broken memory");
+		int64_t took = now() - start;
+		longest = took > longest ? took : longest;
+		for (size_t i = 0; i < state.threads.n; i++)
+			frames += state.threads.v[i].frames.n;
+		all += round % 4 != 3 ? state.threads.n : 0;
+		py_state_deinit(&state);
+		// Back to front: a word may have been broken twice.
+		while (broken--)
+			memcpy(words[broken], &was[broken], sizeof(was[broken]));
+	}
+	printf("broken\t%d rounds\tlongest %" PRId64 " us\tthreads %zu\tframes %zu\n", rounds,
+	       longest / 1000, all, frames);
+}
+
 int main(int argc, char **argv)
 {
-	bool search = argc > 2 && strcmp(argv[1], "--search") == 0;
+	bool search = argc == 3 && strcmp(argv[1], "--search") == 0;
+	int rounds = argc == 4 && strcmp(argv[1], "--break") == 0 ? atoi(argv[2]) : 0;
 
-	if (argc != 2 + search) {
-		fprintf(stderr, "usage: python-live [--search] PID\n");
+	if (argc != 2 && !search && rounds < 1) {
+		fprintf(stderr, "usage: python-live [--search | --break ROUNDS] PID\n");
 		return 2;
 	}
 	struct process_mem process = { .mem.read = process_read,
 				       .mem.read_pages = process_read_pages,
-				       .pid = atoi(argv[1 + search]) };
+				       .pid = atoi(argv[argc - 1]) };
 	struct snapshot snapshot;
 	snapshot_init(&snapshot);
 	read_maps(process.pid, &snapshot);
@@ -155,6 +254,7 @@ int main(int argc, char **argv)
 		snapshot_deinit(&snapshot);
 		return 0;
 	}
+	hint.locals = rounds > 0;
 	printf("found\t%s\t%s\t%x\t%d\n", hint.found_by, hint.module, hint.version,
 	       hint.asyncio != 0);
 
@@ -171,6 +271,8 @@ int main(int argc, char **argv)
 	struct mem_bytes bytes;
 	check(mem_recorder_ranges(&recorder, &snapshot.arena, &ranges, &n), "ranges");
 	mem_bytes_init(&bytes, ranges, n);
+	if (rounds)
+		walk_broken(ranges, n, &bytes.mem, hint, rounds);
 	check(walk_python(&bytes.mem, &hint, false, 0, &state), "walk");
 	int64_t walked = now();
 	print_state(&state);
