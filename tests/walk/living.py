@@ -56,6 +56,10 @@ class Victim:
         self.said = self.process.stdout.readline().decode()
 
     def __enter__(self):
+        if not self.said:
+            # Else the thread that waits would keep the test from ending.
+            self.watchdog.cancel()
+            self.process.kill()
         assert self.said, "the victim said nothing"
         return self
 
