@@ -177,6 +177,75 @@ def by_with(then):
         pass
 
 
+def by_with_and_return(then):
+    m = Methods()
+    m.then = then
+    with m, m:
+        return [
+            m]
+
+
+def by_finally(then):
+    for i in range(2):
+        try:
+            continue
+        finally:
+            if i:
+                then()
+
+
+def by_finally_of_an_exception(then):
+    try:
+        try:
+            [][
+                0]
+        finally:
+            then()
+    except IndexError:
+        pass
+
+
+class Leaving(object):
+    def __init__(self, then):
+        self.then = then
+
+    def __del__(self):
+        self.then()
+
+
+def by_cleanup(then):
+    leaving = Leaving(then)
+    leaving.name = "goes with the frame's variables"
+
+
+def by_cleanup_of_an_expression(then):
+    return (Leaving(then),
+            1)[1]
+
+
+def by_nested_comprehensions(then):
+    return [[a(
+    ) for a in [b]]
+            for b in
+            [then]]
+
+
+def by_default_argument(then):
+    def function(
+        a=1,
+        b=then(),
+    ):
+        return b
+    return function
+
+
+def by_lambda(then):
+    return (lambda first, second:
+            first or
+            second())(
+        0, then)
+
+
 def by_except(then):
     try:
         raise ValueError("x")
