@@ -121,6 +121,12 @@ static const struct {
 	{ "f@10 !s@18 ?@920 main@930", "a^@918", "f s ? py:a main", MERGE_DONE, false, false },
 	// Where the native stack ends early the rest stands outside of it.
 	{ "f@10 ?@20", "a^@18 b^@38", "f py:a py:b", MERGE_DONE, true, false },
+	// It ends in code that was made at run time, an interpreter's own or others': what was called
+	// from there and where the loops seen stand is known; the rest is told from the outside.
+	{ "f ?", "a^ b^", "f ? py:a py:b", MERGE_DONE, true, false },
+	{ "f@10 ?@20", "a^@38 b^@58", "f ? py:a py:b", MERGE_DONE, true, false },
+	{ "f E x:callback ?", "a^ b c^", "f py:a callback ? py:b py:c", MERGE_DONE, true, false },
+	{ "f E E x:callback ?", "a^", "f E E callback ?", MERGE_APART, true, false },
 	// Places that are none of the stack's, in the wrong order, far from any frame: by count.
 	{ "f@10 E@20 main@30", "a^@70", "f py:a main", MERGE_DONE, false, false },
 	{ "f@10 E@20 E@30 main@40", "a^@28 b^@18", "f py:a py:b main", MERGE_DONE, false, false },
