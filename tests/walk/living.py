@@ -11,7 +11,9 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 PCATCH = pathlib.Path(os.environ.get("PCATCH") or HERE.parents[1] / "build" / "src" / "pcatch")
 SLOWNESS = float(os.environ.get("PCATCH_TEST_SLOWNESS") or 1)
-WANTED = [(2, 7)] + [(3, minor) for minor in range(6, 16)]
+ALL = ["2.7"] + ["3.%d" % minor for minor in range(6, 16)]
+WANTED = [tuple(map(int, version.split(".")))
+          for version in (os.environ.get("PCATCH_TEST_VERSIONS") or " ".join(ALL)).split()]
 
 
 def version_of(python):
