@@ -72,7 +72,6 @@ def closed(schema):
 
 # Keys of ours beyond version 1, which allows them.
 OURS = {
-    "cause_is", "own_str", "notes", "exceptions", "exceptions_total",
     "comm", "number", "code", "code_name", "thread", "count", "last", "forwarded", "syscall_text",
     "message_source", "stack_ends", "source", "fatal_error", "logged_exception", "watchdog", "json",
     "autopsy", "cuts", "fatal_stack", "hints", "levels", "major_faults", "marks", "merged",
