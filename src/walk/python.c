@@ -671,7 +671,7 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 		err = try_newer(&w, hint, err);
 	else
 		err = py_frames_gap(&w.f, "Python's published offsets", err);
-	if (!err && hint->asyncio)
+	if (!err && hint->asyncio && !py.newer)
 		err = py_frames_gap(&w.f, "asyncio's published offsets",
 				    py_layout_read_published_asyncio(mem, hint->asyncio,
 								     hint->asyncio_size, &py));
