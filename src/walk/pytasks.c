@@ -301,7 +301,8 @@ static struct error *is_pending(struct walk *w, taddr at, const struct py_type *
 		return err;
 	}
 	struct error *err = py_attribute(w->reader, at, type, "_state", &state);
-	*ret = !err && state && py_text_is(w->reader, state, "PENDING");
+	// Until it is set for the first time it is that of the class.
+	*ret = !err && (!state || py_text_is(w->reader, state, "PENDING"));
 	return err;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""tasks.py: asyncio tasks that wait in every way, CPython 3.7 and later.
+"""tasks.py [pure | eager | factory]: asyncio tasks that wait in every way, CPython 3.7 and later.
 
-Once all of them wait, one line of JSON tells of each the name, the coroutine, the lines of the
+They are tasks of the module in Python, eager ones, or a factory's own. Once all of them wait, one line of JSON tells of each the name, the coroutine, the lines of the
 chain of awaits (outermost first) and who awaits it; then the process waits for a line.
 """
 import asyncio
@@ -69,7 +69,23 @@ def create(coroutine, name):
     return task
 
 
+class OwnTask(asyncio.Task):
+    """What a task factory may make."""
+
+
+KIND = sys.argv[1] if len(sys.argv) > 1 else ""
+if KIND == "pure":
+    asyncio.Task = asyncio.tasks.Task = asyncio.tasks._PyTask
 tasks, loops = [], []
+
+
+def new_loop():
+    loop = asyncio.new_event_loop()
+    if KIND == "eager":
+        loop.set_task_factory(asyncio.eager_task_factory)
+    if KIND == "factory":
+        loop.set_task_factory(lambda loop, coro, **more: OwnTask(coro, loop=loop, **more))
+    return loop
 
 
 async def other_loop(ready):
@@ -88,7 +104,7 @@ async def main():
     create(parent(create(leaf(future), "child")), "parent")
     create(gatherer([create(leaf(future), "one"), create(middle(future), "two")]), "gatherer")
     create(waiter(create(leaf(future), "waited")), "waiter")
-    if hasattr(asyncio, "TaskGroup"):
+    if hasattr(asyncio, "TaskGroup") and KIND != "pure":
         create(grouper(future), "grouper")
     for _ in range(4):
         await asyncio.sleep(0)
@@ -107,8 +123,8 @@ async def main():
 
 
 ready = threading.Event()
-thread = threading.Thread(target=lambda: asyncio.new_event_loop().run_until_complete(
+thread = threading.Thread(target=lambda: new_loop().run_until_complete(
     other_loop(ready)), daemon=True)
 thread.start()
 ready.wait()
-asyncio.new_event_loop().run_until_complete(main())
+new_loop().run_until_complete(main())
