@@ -44,6 +44,7 @@ struct field {
 struct record {
 	size_t size;
 	const struct field *fields; // the last has no name
+	const void *unknown; // an item of which nothing has been read; NULL: all of it zero
 };
 
 // The kind follows from the member's type, so that the two cannot disagree.
@@ -65,7 +66,7 @@ struct record {
 	{ .name = #m, .kind = KIND_LIST, .offset = offsetof(type, m), .of = &(record) }
 #define ENUM(type, m, list)                                                                        \
 	{ .name = #m, .kind = KIND_ENUM, .offset = offsetof(type, m), .names = (list) }
-#define RECORD_TYPE(id, type) static const struct record id = { sizeof(type), id##_fields }
+#define RECORD_TYPE(id, type) static const struct record id = { sizeof(type), id##_fields, NULL }
 
 static const char *const sender_kinds[] = { "unknown", "self", "process", "kernel", "outside",
 					    NULL };
@@ -333,7 +334,30 @@ static const struct field sample_record_fields[] = {
 	F(struct sample, rss_max),
 	{},
 };
-RECORD_TYPE(sample_record, struct sample);
+
+// An older pcatch wrote fewer of them.
+static const struct sample sample_unknown = {
+	.rss = -1,
+	.cgroup_memory = -1,
+	.swap = -1,
+	.minor_faults = -1,
+	.major_faults = -1,
+	.threads = -1,
+	.fds = -1,
+	.cpu_percent = -1,
+	.pressure_some = -1,
+	.pressure_full = -1,
+	.pss = -1,
+	.children_rss = -1,
+	.children = -1,
+	.voluntary_switches = -1,
+	.involuntary_switches = -1,
+	.merged = 1,
+	.rss_min = -1,
+	.rss_max = -1,
+};
+static const struct record sample_record = { sizeof(struct sample), sample_record_fields,
+					     &sample_unknown };
 
 static const char *const testimony_sources[] = { "kernel", "systemd", "coredump", NULL };
 
@@ -694,6 +718,8 @@ static struct error *decode_list(struct decoder *d, const struct field *f, const
 			if (!json_is_object(value))
 				continue;
 			err = decode_item(d, p, f->of->size, &item);
+			if (!err && item && f->of->unknown)
+				memcpy(item, f->of->unknown, f->of->size);
 			if (!err && item)
 				err = decode_record(d, f->of, value, item);
 		} else if (f->kind == KIND_STRINGS) {

@@ -14,6 +14,7 @@
 #include "members.h"
 #include "store/format.h"
 #include "store/minidump.h"
+#include "store/state.h"
 
 // The world of every case: a program at 0x400000, a library, a stack with a gap below it.
 static const char maps_text[] =
@@ -222,6 +223,27 @@ static void every_member_survives(void **state)
 	buf_deinit(&file);
 	no_close(&s);
 	snapshot_deinit(&back);
+}
+
+static void what_an_older_dump_does_not_say_is_unknown(void **state)
+{
+	json_t *root = json_pack("{s:[{s:i, s:i}]}", "timeline.samples", "rss", 4096, "threads", 3);
+	struct snapshot s;
+
+	(void)state;
+	assert_non_null(root);
+	snapshot_init(&s);
+	ok(state_decode(root, 1000, &s));
+	json_decref(root);
+	assert_int_equal(s.timeline.samples.n, 1);
+	const struct sample *sample = &s.timeline.samples.v[0];
+	assert_int_equal(sample->rss, 4096);
+	assert_int_equal(sample->threads, 3);
+	assert_int_equal(sample->pss, -1);
+	assert_int_equal(sample->children, -1);
+	assert_int_equal(sample->voluntary_switches, -1);
+	assert_true(sample->cpu_percent < 0);
+	snapshot_deinit(&s);
 }
 
 static void a_process_survives(void **state)
@@ -741,6 +763,7 @@ int main(void)
 		CASE(every_member_survives, ARM, "every member survives (aarch64)"),
 		CASE(a_process_survives, X86, "a process survives (x86_64)"),
 		CASE(a_process_survives, ARM, "a process survives (aarch64)"),
+		cmocka_unit_test(what_an_older_dump_does_not_say_is_unknown),
 		cmocka_unit_test(the_exception_is_one_that_lldb_can_load),
 		cmocka_unit_test(an_overflown_stack_has_its_sp_in_a_range),
 		cmocka_unit_test(bytes_of_no_mapping_are_left_out),
