@@ -232,10 +232,14 @@ struct error *minidump_annotate(int fd, const struct buf *digest, const struct a
 	err = add_notes(&tail, &dump, notes, n);
 	if (err)
 		return err;
-	uint32_t rva = tail_begin(&tail);
-	buf_add(&tail.out, digest->data, digest->len);
-	set_stream(&dump, MINIDUMP_DIGEST_STREAM, (uint32_t)digest->len, rva);
-	set_stream(&dump, MD_SOFT_ERRORS, (uint32_t)digest->len, rva);
+	// Twice, since validators of minidumps do not like two streams to share their bytes.
+	static const uint32_t types[] = { MINIDUMP_DIGEST_STREAM, MD_SOFT_ERRORS };
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		uint32_t rva = tail_begin(&tail);
+
+		buf_add(&tail.out, digest->data, digest->len);
+		set_stream(&dump, types[i], (uint32_t)digest->len, rva);
+	}
 	uint32_t directory = tail_begin(&tail);
 	for (size_t i = 0; i < dump.n; i++) {
 		buf_u32(&tail.out, dump.entries[i].type);
