@@ -228,7 +228,9 @@ class Report:
 
         if MDMP_CHECK.exists():
             check = subprocess.run(
-                [sys.executable, MDMP_CHECK, self.dump, "--pid", str(self.process["pid"])],
+                [sys.executable, MDMP_CHECK, self.dump, "--pid", str(self.process["pid"])]
+                # Of an end that nobody watched there are neither threads nor memory.
+                + (["--ignore", "threads-none,mem-none"] if not self.json["threads"] else []),
                 capture_output=True,
                 text=True,
             )
