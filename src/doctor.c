@@ -207,7 +207,7 @@ static void check_scope(struct examination *x)
 static void check_senders(struct examination *x)
 {
 	struct senders *senders = NULL;
-	struct error *err = senders_create(false, &senders);
+	struct error *err = senders_create(false, NULL, &senders);
 
 	if (err) {
 		note_error(x, "senders", err);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "../cleanup.h"
 #include "../live/procfs.h"
+#include "../live/tracer.h"
 
 // Heap that was touched before, and memory that is given back at the right moment: together more
 // than the capture of a server of some ten threads was seen to take. What does not fit is taken
@@ -23,7 +25,16 @@
 
 #define OOM_NEVER (-1000)
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+// How long the OOM killer's victim may keep its memory, and some more.
+#define REFILL_AFTER INT64_C(3000000000)
+
 static void *ballast = MAP_FAILED;
+static atomic_bool ballast_full;
+static _Atomic int64_t released; // CLOCK_MONOTONIC, when it was given back; 0: never
 
 static void touch(volatile char *p, size_t len)
 {
@@ -91,21 +102,32 @@ void reserve_fill(void)
 		// would have to be read again. Without the right or the room, it is as it was.
 		(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	}
+	int64_t since = atomic_load(&released);
+	if (since && monotonic_now() - since < REFILL_AFTER)
+		return;
 	char *p = malloc(RESERVE);
 	if (p)
 		touch(p, RESERVE);
 	free(p);
-	if (ballast != MAP_FAILED)
+	if (ballast == MAP_FAILED)
+		ballast = mmap(NULL, BALLAST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+	if (ballast == MAP_FAILED || atomic_load(&ballast_full))
 		return;
 	// MAP_POPULATE does nothing for what is locked as it is touched.
-	ballast = mmap(NULL, BALLAST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (ballast != MAP_FAILED)
-		touch(ballast, BALLAST);
+	touch(ballast, BALLAST);
+	atomic_store(&ballast_full, true);
 }
 
 void reserve_release(void)
 {
-	if (ballast != MAP_FAILED)
-		munmap(ballast, BALLAST);
-	ballast = MAP_FAILED;
+	if (!atomic_exchange(&ballast_full, false))
+		return;
+	atomic_store(&released, monotonic_now());
+	// Not unmapped: that would have to wait for a thread that is in the middle of a page fault.
+	if (madvise(ballast, BALLAST, MADV_DONTNEED_LOCKED) == 0)
+		return;
+	// Kernels before 5.18 want it unlocked first.
+	munlock(ballast, BALLAST);
+	madvise(ballast, BALLAST, MADV_DONTNEED);
 }

@@ -17,10 +17,16 @@
  */
 void reserve_guard(int proc_dir);
 
-/* Fill the reserve; again after anything that may have used it up. Cheap when it is full. */
+/*
+ * Fill the reserve; again after anything that may have used it up. Cheap when it is full, and put
+ * off for as long as the victim may still keep its memory when it has just been given back.
+ */
 void reserve_fill(void);
 
-/* Give back to the cgroup what was only held for this moment, so that the kernel has something to lend us. */
+/*
+ * Give back to the cgroup what was only held for this moment, so that the kernel has something to lend
+ * us, whatever thread of ours is waiting for it. May be called from any thread.
+ */
 void reserve_release(void);
 
 #endif

@@ -84,7 +84,7 @@ struct error *watch_create(const struct watch_options *options, struct watch **r
 	if (!err)
 		err = tracer_init(&w->tracer, &options->signals, options->children);
 	if (!err && options->senders) {
-		err = senders_create(options->children, &w->senders);
+		err = senders_create(options->children, reserve_release, &w->senders);
 		if (err)
 			tracer_deinit(&w->tracer);
 	}

@@ -58,6 +58,7 @@ struct senders {
 	int *fds;  // the rings' events, then the others
 	size_t n_cpus, n_fds;
 	int wake; // eventfd
+	void (*kernel_killed)(void); // NULL: nobody wants to know
 	pthread_t thread;
 	bool running;
 	uint8_t *record; // the thread's own
@@ -322,6 +323,8 @@ static void keep(struct senders *s, const struct perf_record *r)
 	    !tracepoint_value(tp, "common_pid", r->raw.data, r->raw.len, &common_pid) ||
 	    result < SENT_DELIVERED || result > SENT_WITHOUT_INFO)
 		return;
+	if (signo == SIGKILL && code == SI_KERNEL && s->kernel_killed)
+		s->kernel_killed();
 	pid_t target = number_of(s, (pid_t)pid);
 	if (target && !is_watched(s, target)) {
 		// It may be aimed at a thread.
@@ -592,7 +595,7 @@ static struct error *listen_up(struct senders *s)
 	return NULL;
 }
 
-struct error *senders_create(bool children, struct senders **ret)
+struct error *senders_create(bool children, void (*kernel_killed)(void), struct senders **ret)
 {
 	struct senders *s = calloc(1, sizeof(*s));
 	pthread_condattr_t monotonic;
@@ -600,6 +603,7 @@ struct error *senders_create(bool children, struct senders **ret)
 	if (!s)
 		return error_nomem();
 	s->children = children;
+	s->kernel_killed = kernel_killed;
 	s->wake = -1;
 	s->first_namespace = in_first_namespace();
 	pthread_mutex_init(&s->lock, NULL);

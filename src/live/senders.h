@@ -33,8 +33,12 @@ struct sent {
 
 typedef LIST(struct sent) sents;
 
-/* CHILDREN: processes not known yet may turn out to be watched, so their signals are kept too. */
-struct error *senders_create(bool children, struct senders **ret)
+/*
+ * CHILDREN: processes not known yet may turn out to be watched, so their signals are kept too.
+ * KERNEL_KILLED, unless it is NULL, is called in the thread as soon as the kernel itself has sent a
+ * SIGKILL to anybody, as the OOM killer does: before anything else is done that may take memory.
+ */
+struct error *senders_create(bool children, void (*kernel_killed)(void), struct senders **ret)
 	__attribute__((warn_unused_result));
 void senders_destroy(struct senders *senders);
 
