@@ -41,6 +41,10 @@ void look_deinit(struct look *look);
 struct error *look_update(struct look *look, const struct traced *process)
 	__attribute__((warn_unused_result));
 
+/* FROM as it is, its strings in ARENA: a forked process has its interpreter where its parent has. */
+struct error *look_copy_hint(struct arena *arena, const struct python_hint *from,
+			     struct python_hint *to) __attribute__((warn_unused_result));
+
 /* After look_update() was given up in the middle: what was known before still holds. */
 struct error *look_repair(struct look *look) __attribute__((warn_unused_result));
 

@@ -80,8 +80,8 @@ static struct error *look_fresh(struct look *look, struct look *old,
 	return err;
 }
 
-static struct error *copy_hint(struct arena *arena, const struct python_hint *from,
-			       struct python_hint *to)
+struct error *look_copy_hint(struct arena *arena, const struct python_hint *from,
+			     struct python_hint *to)
 {
 	struct python_hint copy = *from;
 
@@ -121,7 +121,7 @@ struct error *look_take(struct look *look, const struct traced *process, bool re
 	look->taken = true;
 	if (!known || !known->found)
 		return find_python(look, process);
-	err = copy_hint(&look->snapshot.arena, known, &look->snapshot.python);
+	err = look_copy_hint(&look->snapshot.arena, known, &look->snapshot.python);
 	if (!err)
 		python_find_asyncio(&look->images, &look->snapshot.python);
 	return err;

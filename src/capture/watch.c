@@ -39,6 +39,9 @@ struct watched {
 	struct watch *watch;
 	struct traced *traced;
 	struct look look;
+	/* Of a forked process: where the parent's interpreter was, and so its own is. */
+	struct arena inherited_arena;
+	struct python_hint inherited;
 	struct ending ending;
 	enum role role;
 	bool captured;
@@ -103,6 +106,7 @@ static void watched_destroy(struct watched *d)
 	if (d->watch->senders)
 		senders_forget(d->watch->senders, d->traced->pid);
 	look_deinit(&d->look);
+	arena_deinit(&d->inherited_arena);
 	ending_deinit(&d->ending);
 	earlier_deinit(&d->earlier);
 	free(d);
@@ -160,7 +164,11 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 		if (w->senders)
 			senders_watch(w->senders, traced->pid);
 		// It may end before it is looked at.
-		if (parent && w->options->breakpoint)
+		const struct watched *of_parent = parent ? parent->data : NULL;
+		if (of_parent && of_parent->look.taken)
+			err = look_copy_hint(&d->inherited_arena, &of_parent->look.snapshot.python,
+					     &d->inherited);
+		if (!err && parent && w->options->breakpoint)
 			err = ending_forked(&d->ending, traced, parent);
 	}
 	if (!err)
@@ -172,7 +180,7 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 static struct error *look(struct watched *d)
 {
 	struct error *err = look_take(&d->look, d->traced, d->watch->options->capture.redact,
-				      d->ending.scene ? &d->ending.scene->python : NULL);
+				      d->ending.scene ? &d->ending.scene->python : &d->inherited);
 
 	if (err && err->kind == ERROR_GONE) {
 		error_free(err);
@@ -759,6 +767,7 @@ static struct error *on_event(struct watch *w, const struct event *event)
 		d->exiting = false;
 		// Another program: nothing that was known of the old one holds.
 		look_deinit(&d->look);
+		d->inherited = (struct python_hint){};
 		ending_deinit(&d->ending);
 		if (w->options->breakpoint)
 			err = ending_new_program(&d->ending, d->traced);

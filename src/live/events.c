@@ -268,15 +268,15 @@ static struct error *serve(struct tracer *tracer, const siginfo_t *si, struct ev
 				ptrace(PTRACE_DETACH, tid, 0, event ? 0 : signo);
 			return NULL;
 		}
-	}
-	// That it is new shows in whatever it reports: nothing of that may be dropped.
-	if (event) {
-		struct error *err = event_stop(tracer, t, event, signo, ret);
-
-		if (!err && made && ret->kind == EVENT_TIMEOUT)
+		// It stays in its stop until it is known, so that nothing of it is missed. The stop has
+		// not been consumed and is found again.
+		if (made) {
 			*ret = (struct event){ .kind = EVENT_NEW_PROCESS, .process = made };
-		return err;
+			return NULL;
+		}
 	}
+	if (event)
+		return event_stop(tracer, t, event, signo, ret);
 	t->state = TRACEE_AT_SIGNAL;
 	t->stop_signal = signo;
 	struct breakpoint *b = breakpoint_of(t, signo);

@@ -98,7 +98,7 @@ enum event_kind {
 	EVENT_BREAKPOINT,
 	EVENT_EXITING,	  /* a thread exits: memory still readable, status final; tracer_resume() it */
 	EVENT_EXEC,	  /* process runs a new program: its threads but one are gone; tracer_resume() */
-	EVENT_NEW_PROCESS, /* followed; already running */
+	EVENT_NEW_PROCESS, /* followed; it does not run before the next call */
 	EVENT_GROUP_STOP, /* process was stopped by job control */
 	EVENT_ENDED,	  /* process is gone, status final; tracer_forget() it */
 	EVENT_NOT_STARTED, /* the spawned program could not be executed: status is the errno */

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import ENDINGS, SLOWNESS, tracers_of
+from conftest import ENDINGS, PYTHONS, SLOWNESS, tracers_of
 
 ROUNDS = 100 if SLOWNESS == 1 else 25
 GAP = "Python as its finalization began"
@@ -65,6 +65,9 @@ def test_forked_child_that_ends_at_once_of_an_exception(pcatch, every_python):
     reports = pcatch.reports()
     assert len(reports) == 2, running.stderr
     child = next(r for r in reports if r.process["pid"] != running.truth["pid"])
+    if version_of(running) >= (3, 14) and child.cause == "exit-code":
+        assert child.verdict["confidence"] == "likely"
+        pytest.xfail("the breakpoint of a child that ends at once is not met on CPython 3.14 and later")
     assert (child.cause, child.verdict["confidence"]) == ("uncaught-exception", "certain")
     assert child.json["python"]["exception"]["message"] == "of a child"
 
@@ -76,6 +79,8 @@ def test_exception_that_ended_a_thread_is_not_what_ended_the_process(pcatch, eve
 
 
 def test_exception_that_came_out_of_an_event_loop(pcatch, python):
+    if python == PYTHONS["2.7"]:
+        pytest.skip("CPython 2.7 has no asyncio")
     report = pcatch.catch(python, ENDINGS, "loop-raises")
     assert (report.cause, report.status) == ("uncaught-exception", 1)
     exception = report.json["python"]["exception"]
@@ -185,6 +190,8 @@ def test_what_an_exception_came_of_is_read_too(pcatch, every_python):
 
 
 def test_contexts_in_a_circle_are_told_once(pcatch, python):
+    if python == PYTHONS["2.7"]:
+        pytest.skip("exceptions of CPython 2.7 have no contexts")
     report = pcatch.catch(python, ENDINGS, "cyclic")
     exception = report.json["python"]["exception"]
     assert [exception["type"], exception["cause"]["type"]] == ["ValueError", "TypeError"]
@@ -226,6 +233,8 @@ def test_class_without_a_str_of_its_own_is_taken_by_its_word(pcatch, every_pytho
 
 
 def test_cause_is_told_from_context(pcatch, python):
+    if python == PYTHONS["2.7"]:
+        pytest.skip("exceptions of CPython 2.7 have neither causes nor contexts")
     report = pcatch.catch(python, ENDINGS, "from-cause")
     exception = report.json["python"]["exception"]
     assert (exception["cause"]["type"], exception["cause_is"]) == ("KeyError", "cause")
@@ -233,6 +242,8 @@ def test_cause_is_told_from_context(pcatch, python):
 
 
 def test_context_is_told_from_cause(pcatch, python):
+    if python == PYTHONS["2.7"]:
+        pytest.skip("exceptions of CPython 2.7 have neither causes nor contexts")
     report = pcatch.catch(python, ENDINGS, "chained")
     exception = report.json["python"]["exception"]
     assert (exception["cause"]["type"], exception["cause_is"]) == ("KeyError", "context")
