@@ -484,6 +484,8 @@ SAMPLE = [v for v in ["2.7", "3.8", "3.10", "3.12", "3.13", "3.15", "system"] if
 
 
 def interpreter(version):
+    if version not in PYTHONS:
+        pytest.skip("CPython %s is not among PCATCH_TEST_VERSIONS" % version)
     if not PYTHONS[version]:
         pytest.skip("no CPython %s in ~/.pyenv/versions or /usr/bin" % version)
     return PYTHONS[version]
