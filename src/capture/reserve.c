@@ -19,7 +19,7 @@
 // than the capture of a server of some ten threads was seen to take. What does not fit is taken
 // from the system as ever.
 #define RESERVE ((size_t)512 << 10)
-#define BALLAST ((size_t)1 << 20)
+#define BALLAST ((size_t)3 << 20)
 #define STACK_RESERVE ((size_t)192 << 10)
 #define HEAP_CHUNK ((int)32 << 20)
 

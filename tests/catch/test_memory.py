@@ -127,7 +127,7 @@ def fill_under_watch(pcatch, python, group, program=FILL):
     assert running.wait() == -signal.SIGKILL
     watcher.wait()
     found = [r for r in pcatch.reports() if r.process["pid"] == pid]
-    assert len(found) == 1, watcher.stderr
+    assert len(found) == 1, (watcher.process.poll(), watcher.stderr)
     return found[0]
 
 
@@ -148,7 +148,7 @@ def test_process_that_fills_its_group_is_out_of_memory_with_stacks_each_time(
         if may_read_kernel_log():
             text = "\n".join(report.json["kernel_log"])
             assert "Killed process %d " % report.process["pid"] in text
-            assert "invoked oom-killer" in text
+            # The kernel writes the rest of it no more than ten times in five seconds.
             assert report.verdict["confidence"] == "certain"
 
 
