@@ -70,7 +70,7 @@ static bool confine_calls(int answer)
 		ok = !failed || failed == -EDOM || failed == -EACCES;
 	}
 	ok = ok && !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)answer));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)answer, 0));
 	ok = ok && !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, WRITES, O_RDONLY));
 	// Architectures that came late have openat() alone.
