@@ -75,7 +75,8 @@ def test_sigkill_by_bin_kill_names_it_and_who_ran_it(pcatch, victim):
     assert (named["kind"], named["comm"]) == ("process", "kill")
     assert named["pid"] not in (None, sender.pid)
     assert named["ancestors"][0]["pid"] == sender.pid, "its shell"
-    assert named["ancestors"][0]["cmdline"][0] == "sh"
+    # Its command line may have gone with it by the time somebody looks.
+    assert named["ancestors"][0]["comm"] == "sh"
     assert report.cause == "killed-by-process"
 
 
