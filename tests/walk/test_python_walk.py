@@ -48,6 +48,11 @@ class Walk:
                 self.gaps.append(rest)
 
 
+def no_tasks(gap):
+    """3.6 keeps the set of its tasks in a static variable: always a gap, and no news."""
+    return gap[0] == "asyncio tasks" and "3.6" in gap[1]
+
+
 def clean(text):
     """Strings as the walk shows them: undecodable bytes and control characters as \\xNN."""
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -55,7 +60,7 @@ def clean(text):
 
 
 def compare(walk, truth):
-    assert walk.gaps == []
+    assert [gap for gap in walk.gaps if not no_tasks(gap)] == []
     assert list(walk.version) == truth["version"]
     assert set(walk.threads) == set(map(int, truth["threads"])) | {truth["teller"]}
     for ident, expected in truth["threads"].items():
