@@ -53,11 +53,12 @@ def test_every_python_frame_stands_where_its_eval_loop_stood(python, tmp_path):
         rest = iter(thread["native"])
         assert all(frame in rest for frame in native)
         # Nothing is left of the loops, whose place the frames have.
-        left = [f for f in native if (f["function"] or "").startswith(
-            "PyEval_EvalFrameEx" if truth["version"] < [3, 6] else "_PyEval_EvalFrameDefault")]
-        if left and [3, 12] <= truth["version"][:2] <= [3, 13]:
-            pytest.xfail("one frame of an eval loop stays among the native ones")
-        assert not left
+        # ... but for one that is letting go of its last frame, which has run: what that owned may run
+        # code of its own (__del__) and the loop has nothing to show any more.
+        loop = "PyEval_EvalFrameEx" if truth["version"] < [3, 6] else "_PyEval_EvalFrameDefault"
+        left = [i for i, f in enumerate(merged)
+                if f["kind"] == "native" and (f["function"] or "").startswith(loop)]
+        assert all("ClearAndPop" in (merged[i - 1]["function"] or "") for i in left), left
         names = [f["function"] or "" for f in merged]
         for caller, callee, between in FROM_C:
             for at in [i for i, f in enumerate(merged)
