@@ -11,6 +11,7 @@
 #include "../cleanup.h"
 #include "file.h"
 #include "format.h"
+#include "little.h"
 #include "minidump.h"
 
 #define STREAMS_MAX 4096 // of a file of anybody's making
@@ -33,14 +34,6 @@ struct dump {
 static void dump_deinit(struct dump *dump)
 {
 	free(dump->entries);
-}
-
-static uint32_t u32_at(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le32toh(v);
 }
 
 // LEN bytes at AT, all or nothing.

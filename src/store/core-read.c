@@ -9,6 +9,7 @@
 #include "../target/redact.h"
 #include "core.h"
 #include "format.h"
+#include "little.h"
 #include "minidump.h"
 #include "state.h"
 
@@ -61,30 +62,6 @@ struct reader {
 	uint64_t missing;	   // bytes of memory that are not in the file
 	uint64_t total;
 };
-
-static uint16_t u16_at(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le16toh(v);
-}
-
-static uint32_t u32_at(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le32toh(v);
-}
-
-static uint64_t u64_at(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
 
 static struct error *clean(struct reader *r, const void *data, size_t len, char **ret)
 {

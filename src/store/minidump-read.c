@@ -5,6 +5,7 @@
 #include "../cleanup.h"
 #include "context.h"
 #include "format.h"
+#include "little.h"
 #include "minidump.h"
 #include "state.h"
 
@@ -27,30 +28,6 @@ struct reader {
 	size_t string_budget; // bytes of the file that strings may still be made of
 	json_t *state;	      // NULL: no dump of ours
 };
-
-static uint16_t u16_at(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le16toh(v);
-}
-
-static uint32_t u32_at(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le32toh(v);
-}
-
-static uint64_t u64_at(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
 
 // LEN bytes of the file at RVA, NULL when it does not have them.
 static const uint8_t *bytes_at(const struct reader *r, uint64_t rva, uint64_t len)
