@@ -127,22 +127,6 @@ static int64_t kilobytes(const char *status, const char *key)
 	return v < INT64_MAX / 1024 ? v * (v < 0 ? 1 : 1024) : -1;
 }
 
-static const struct sample unknown = { .rss = -1,
-				       .cgroup_memory = -1,
-				       .swap = -1,
-				       .minor_faults = -1,
-				       .major_faults = -1,
-				       .threads = -1,
-				       .fds = -1,
-				       .cpu_percent = -1,
-				       .pressure_some = -1,
-				       .pressure_full = -1,
-				       .pss = -1,
-				       .children_rss = -1,
-				       .children = -1,
-				       .voluntary_switches = -1,
-				       .involuntary_switches = -1 };
-
 static void from_status(struct sample *sample, const char *status)
 {
 	sample->rss = kilobytes(status, "\nVmRSS:");
@@ -261,7 +245,7 @@ void sampler_take(struct sampler *s, int proc_dir, const struct cgroup_tree *tre
 		  int64_t now)
 {
 	char text[4096];
-	struct sample sample = unknown;
+	struct sample sample = sample_unknown;
 
 	if (!s->interval || now < s->next)
 		return;
@@ -291,7 +275,7 @@ void sampler_take(struct sampler *s, int proc_dir, const struct cgroup_tree *tre
 struct error *sampler_copy(const struct sampler *s, struct snapshot *snapshot)
 {
 	const struct process *process = &snapshot->process;
-	struct sample last = unknown, *to;
+	struct sample last = sample_unknown, *to;
 
 	snapshot->timeline.interval = (double)s->interval / 1e9;
 	for (size_t i = 0; i < s->n; i++) {

@@ -336,26 +336,6 @@ static const struct field sample_record_fields[] = {
 };
 
 // An older pcatch wrote fewer of them.
-static const struct sample sample_unknown = {
-	.rss = -1,
-	.cgroup_memory = -1,
-	.swap = -1,
-	.minor_faults = -1,
-	.major_faults = -1,
-	.threads = -1,
-	.fds = -1,
-	.cpu_percent = -1,
-	.pressure_some = -1,
-	.pressure_full = -1,
-	.pss = -1,
-	.children_rss = -1,
-	.children = -1,
-	.voluntary_switches = -1,
-	.involuntary_switches = -1,
-	.merged = 1,
-	.rss_min = -1,
-	.rss_max = -1,
-};
 static const struct record sample_record = { sizeof(struct sample), sample_record_fields,
 					     &sample_unknown };
 

@@ -12,6 +12,27 @@
 static char no_text[1];
 static const struct bytes no_bytes = { .data = (uint8_t *)no_text };
 
+const struct sample sample_unknown = {
+	.rss = -1,
+	.cgroup_memory = -1,
+	.swap = -1,
+	.minor_faults = -1,
+	.major_faults = -1,
+	.threads = -1,
+	.fds = -1,
+	.cpu_percent = -1,
+	.pressure_some = -1,
+	.pressure_full = -1,
+	.pss = -1,
+	.children_rss = -1,
+	.children = -1,
+	.voluntary_switches = -1,
+	.involuntary_switches = -1,
+	.merged = 1,
+	.rss_min = -1,
+	.rss_max = -1,
+};
+
 void snapshot_init(struct snapshot *snapshot)
 {
 	*snapshot = (struct snapshot){

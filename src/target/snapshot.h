@@ -295,6 +295,9 @@ struct sample {
 	int64_t rss_min, rss_max;
 };
 
+/* One of which nothing is known; it stands for itself alone. */
+extern const struct sample sample_unknown;
+
 /* What somebody had written down of a process that is gone. */
 struct testimony {
 	enum testimony_source { TOLD_BY_KERNEL, TOLD_BY_SYSTEMD, TOLD_BY_COREDUMP } source;
