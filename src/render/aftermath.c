@@ -85,32 +85,15 @@ void aftermath_print(struct page *page, const struct findings *findings)
 	}
 }
 
-static json_t *text_value(const char *text)
-{
-	_cleanup_(buf_deinit) struct buf clean = {};
-
-	if (!text)
-		return json_null();
-	buf_clean(&clean, text, strlen(text), "");
-	return json_stringn(clean.len ? (const char *)clean.data : "", clean.len);
-}
-
-static json_t *time_value(int64_t at, struct arena *arena)
-{
-	char *text = at ? words_rfc3339(arena, at) : NULL;
-
-	return text ? json_string(text) : json_null();
-}
-
 static json_t *ref_value(const struct process_ref *ref)
 {
 	if (!ref->pid)
 		return json_null();
-	return json_pack("{s:i, s:o, s:o}", "pid", (int)ref->pid, "comm", text_value(ref->comm), "exe",
-			 text_value(ref->exe));
+	return json_pack("{s:i, s:o, s:o}", "pid", (int)ref->pid, "comm", out_string(ref->comm), "exe",
+			 out_string(ref->exe));
 }
 
-static json_t *left_list(const struct autopsy *autopsy)
+static json_t *left_list(struct out *o, const struct autopsy *autopsy)
 {
 	json_t *ret = json_array();
 
@@ -119,41 +102,34 @@ static json_t *left_list(const struct autopsy *autopsy)
 		json_t *object = json_pack("{s:o, s:o, s:b, s:b, s:o}", "process",
 					   ref_value(&left->process), "parent", ref_value(&left->parent),
 					   "same_session", left->same_family, "same_log", left->same_log,
-					   "listens", text_value(left->listens));
+					   "listens", out_string(left->listens));
 
-		if (!object || json_array_append_new(ret, object)) {
-			json_decref(ret);
-			return NULL;
-		}
+		out_append(o, ret, object);
 	}
 	return ret;
 }
 
-static json_t *told_list(const struct findings *findings, struct arena *arena)
+static json_t *told_list(struct out *o, const struct autopsy *autopsy)
 {
 	static const char *const sources[] = {
 		[TOLD_BY_KERNEL] = "kernel",
 		[TOLD_BY_SYSTEMD] = "systemd",
 		[TOLD_BY_COREDUMP] = "coredump",
 	};
-	const struct autopsy *autopsy = &findings->snapshot->autopsy;
 	json_t *ret = json_array();
 
 	for (size_t i = 0; i < autopsy->told.n; i++) {
 		const struct testimony *told = &autopsy->told.v[i];
 		json_t *object = json_pack("{s:s, s:o, s:o, s:o}", "source", sources[told->source], "where",
-					   text_value(told->where), "at", time_value(told->at, arena),
-					   "text", text_value(told->text));
+					   out_string(told->where), "at", out_time(o, told->at),
+					   "text", out_string(told->text));
 
-		if (!object || json_array_append_new(ret, object)) {
-			json_decref(ret);
-			return NULL;
-		}
+		out_append(o, ret, object);
 	}
 	return ret;
 }
 
-json_t *aftermath_json(const struct findings *findings, struct arena *arena)
+json_t *aftermath_json(struct out *o, const struct findings *findings)
 {
 	static const char *const fates[] = { [FATE_GONE] = "gone",
 					     [FATE_ALIVE] = "alive",
@@ -165,10 +141,10 @@ json_t *aftermath_json(const struct findings *findings, struct arena *arena)
 	if (!a->present)
 		return json_null();
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:b}", "at",
-			 time_value(autopsy->at, arena), "fate", fates[a->fate], "last_seen",
-			 time_value(a->seen, arena), "gone_by", time_value(a->gone, arena), "since",
-			 time_value(autopsy->since, arena), "boot", time_value(autopsy->boot, arena),
+			 out_time(o, autopsy->at), "fate", fates[a->fate], "last_seen",
+			 out_time(o, a->seen), "gone_by", out_time(o, a->gone), "since",
+			 out_time(o, autopsy->since), "boot", out_time(o, autopsy->boot),
 			 "pid_holder", ref_value(&autopsy->holder), "kernel_log_read",
-			 autopsy->kernel_log_read, "left", left_list(autopsy), "told",
-			 told_list(findings, arena), "restarted", a->restarted);
+			 autopsy->kernel_log_read, "left", left_list(o, autopsy), "told",
+			 told_list(o, autopsy), "restarted", a->restarted);
 }

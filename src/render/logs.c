@@ -139,20 +139,13 @@ void logs_print(struct page *page, const struct findings *findings)
 	}
 }
 
-static json_t *time_value(int64_t at, struct arena *arena)
-{
-	char *text = at ? words_rfc3339(arena, at) : NULL;
-
-	return text ? json_string(text) : json_null();
-}
-
 static json_t *author_value(enum author author)
 {
 	return author == AUTHOR_UNKNOWN ? json_null()
 					: json_string(author == AUTHOR_SELF ? "self" : "other");
 }
 
-json_t *logs_json_lines(const struct findings *findings, size_t index, struct arena *arena)
+json_t *logs_json_lines(struct out *o, const struct findings *findings, size_t index)
 {
 	const struct log_findings *log = findings->hints.logs ? &findings->hints.logs[index] : NULL;
 	json_t *ret = json_array();
@@ -161,17 +154,14 @@ json_t *logs_json_lines(const struct findings *findings, size_t index, struct ar
 		const struct line_findings *line = &log->lines[i];
 		json_t *object = json_pack("{s:o, s:o, s:o}", "author", author_value(line->author), "pid",
 					   line->pid ? json_integer(line->pid) : json_null(), "at",
-					   time_value(line->at, arena));
+					   out_time(o, line->at));
 
-		if (!object || json_array_append_new(ret, object)) {
-			json_decref(ret);
-			return NULL;
-		}
+		out_append(o, ret, object);
 	}
 	return ret;
 }
 
-static json_t *heartbeat_json(const struct findings *findings, struct arena *arena)
+static json_t *heartbeat_json(struct out *o, const struct findings *findings)
 {
 	const struct heartbeat *beat = &findings->hints.heartbeat;
 	int64_t missed;
@@ -181,34 +171,31 @@ static json_t *heartbeat_json(const struct findings *findings, struct arena *are
 	missed = missed_beats(findings);
 	return json_pack("{s:I, s:I, s:f, s:o, s:I, s:o}", "log", (json_int_t)beat->log, "line",
 			 (json_int_t)beat->line, "interval_seconds", (double)beat->interval / 1e9,
-			 "last", time_value(beat->last, arena), "beats", (json_int_t)beat->beats,
+			 "last", out_time(o, beat->last), "beats", (json_int_t)beat->beats,
 			 "missed", missed < 0 ? json_null() : json_integer(missed));
 }
 
-json_t *logs_json_hints(const struct findings *findings, struct arena *arena)
+json_t *logs_json_hints(struct out *o, const struct findings *findings)
 {
 	const struct hints *hints = &findings->hints;
 	json_t *events = json_array(), *last = json_null();
 
 	for (size_t i = 0; i < hints->list.n; i++) {
 		const struct hint *hint = &hints->list.v[i];
-		char *signal = hint->signo ? words_signal(arena, hint->signo) : NULL;
+		char *signal = hint->signo ? words_signal(&o->arena, hint->signo) : NULL;
 		json_t *object = json_pack(
 			"{s:s, s:I, s:I, s:o, s:o, s:s?, s:o}", "kind", hint_names[hint->kind], "log",
 			(json_int_t)hint->log, "line", (json_int_t)hint->line, "at",
-			time_value(hint->at, arena), "author", author_value(hint->author), "signal",
+			out_time(o, hint->at), "author", author_value(hint->author), "signal",
 			signal, "exit_code",
 			hint->exit_code < 0 ? json_null() : json_integer(hint->exit_code));
 
-		if (!object || json_array_append_new(events, object)) {
-			json_decref(events);
-			return NULL;
-		}
+		out_append(o, events, object);
 	}
 	if (hints->last.at)
 		last = json_pack("{s:I, s:I, s:o, s:o}", "log", (json_int_t)hints->last.log, "line",
-				 (json_int_t)hints->last.line, "at", time_value(hints->last.at, arena),
+				 (json_int_t)hints->last.line, "at", out_time(o, hints->last.at),
 				 "author", author_value(hints->last.author));
-	return json_pack("{s:o, s:o, s:o}", "heartbeat", heartbeat_json(findings, arena), "events",
+	return json_pack("{s:o, s:o, s:o}", "heartbeat", heartbeat_json(o, findings), "events",
 			 events, "last_line", last);
 }

@@ -2,9 +2,8 @@
 #ifndef PCATCH_RENDER_LOGS_H
 #define PCATCH_RENDER_LOGS_H
 
-#include <jansson.h>
-
 #include "../analyse/findings.h"
+#include "out.h"
 #include "page.h"
 
 /* What the logs tell of the end, and the stack that faulthandler wrote. */
@@ -13,11 +12,8 @@ void logs_print_hints(struct page *page, const struct findings *findings);
 /* The last lines, with whose they are where they are marked. */
 void logs_print(struct page *page, const struct findings *findings);
 
-/*
- * The same as JSON, without any text of the logs: an entry for each line of log INDEX; the hints.
- * NULL when there is no memory. ARENA is for the making only.
- */
-json_t *logs_json_lines(const struct findings *findings, size_t index, struct arena *arena);
-json_t *logs_json_hints(const struct findings *findings, struct arena *arena);
+/* The same as JSON, without any text of the logs: an entry for each line of log INDEX; the hints. */
+json_t *logs_json_lines(struct out *o, const struct findings *findings, size_t index);
+json_t *logs_json_hints(struct out *o, const struct findings *findings);
 
 #endif
