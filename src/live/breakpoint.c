@@ -19,6 +19,10 @@
 // Where the kernel does not say it is the customary default.
 #define PARANOID_DEFAULT 2
 
+// The C library's own signals, by which threads are cancelled and change their user; no header has them.
+#define SIGCANCEL 32
+#define SIGSETXID 33
+
 static int paranoid(void)
 {
 	char text[16];
@@ -88,6 +92,16 @@ static int open_event(pid_t pid, taddr at)
 	return (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
+/*
+ * The C library blocks everything for a moment, as around a fork in glibc since 2.41 and in musl,
+ * and its own two signals with it, which it lets no program block. That says nothing of the
+ * program's plans, and the signal comes when the moment is over.
+ */
+static bool blocks_for_a_moment(const struct procfs_status *status)
+{
+	return status->blocked >> (SIGCANCEL - 1) & status->blocked >> (SIGSETXID - 1) & 1;
+}
+
 // A signal that is ignored by default, and that the target has no plans for. 0: there is none.
 static int choose_signal(pid_t pid)
 {
@@ -96,10 +110,11 @@ static int choose_signal(pid_t pid)
 
 	if (error_drop(procfs_status(pid, &status)))
 		return ignored_by_default[0];
+	uint64_t planned = status.caught | (blocks_for_a_moment(&status) ? 0 : status.blocked);
 	for (size_t i = 0; i < ARRAY_SIZE(ignored_by_default); i++) {
 		int signo = ignored_by_default[i];
 
-		if (!((status.caught | status.blocked) >> (signo - 1) & 1))
+		if (!(planned >> (signo - 1) & 1))
 			return signo;
 	}
 	return 0;

@@ -68,6 +68,24 @@ def child_raises():
     os.waitpid(child, 0)
 
 
+def masked_child_raises():
+    """A fork during which every signal is blocked, as new C libraries have it."""
+    import ctypes
+    import platform
+
+    sigprocmask = {"x86_64": 14, "aarch64": 135}[platform.machine()]
+    block, set_mask = 0, 2
+    mask, none = ctypes.c_uint64(2**64 - 1), ctypes.c_uint64(0)
+    libc = ctypes.CDLL(None)
+    say()
+    libc.syscall(sigprocmask, block, ctypes.byref(mask), None, 8)
+    child = os.fork()
+    libc.syscall(sigprocmask, set_mask, ctypes.byref(none), None, 8)
+    if not child:
+        raise ValueError("of a child")
+    os.waitpid(child, 0)
+
+
 def thread_raises():
     """What ends a thread is not what ends the process."""
 
