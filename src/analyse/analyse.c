@@ -11,6 +11,7 @@
 #include "../walk/python.h"
 #include "aftermath.h"
 #include "calls.h"
+#include "demangle.h"
 #include "disassembler.h"
 #include "fault.h"
 #include "hints.h"
@@ -723,6 +724,9 @@ static struct error *run(struct analysis *a)
 		err = explain_fault(a);
 	if (!err)
 		err = symbolizer_gaps(a->symbolizer, &f->arena, &f->gaps);
+	if (!err && demangle_lacks_cxx())
+		err = gaps_add(&f->arena, &f->gaps, "names of C++", "install libstdc++",
+			       "they are shown as the linker knows them");
 	if (err)
 		return err;
 	size_t n = a->snapshot->modules.n;

@@ -2,6 +2,7 @@
 #include "demangle.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,8 +11,11 @@
 #include "../buf.h"
 #include "../cleanup.h"
 
-// <cxxabi.h> is for C++ alone.
-char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
+// __cxa_demangle() of <cxxabi.h>, which is for C++ alone.
+typedef char *cxx_demangler(const char *mangled, char *buffer, size_t *length, int *status);
+
+// Its name has been the same since GCC 3.4.
+#define CXX_LIBRARY "libstdc++.so.6"
 
 #define DEMANGLE_MAX_INPUT  4096
 #define DEMANGLE_MAX_OUTPUT 8192
@@ -40,13 +44,33 @@ static bool cxx_is_bounded(const char *name, size_t len)
 	return true;
 }
 
+static bool cxx_lacking;
+
+static cxx_demangler *cxx_load(void)
+{
+	static cxx_demangler *demangler;
+
+	if (demangler || cxx_lacking)
+		return demangler;
+	void *library = dlopen(CXX_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	void *function = library ? dlsym(library, "__cxa_demangle") : NULL;
+	// POSIX lets dlsym() give functions, ISO C has no such pointer.
+	memcpy(&demangler, &function, sizeof(function));
+	cxx_lacking = !function;
+	return demangler;
+}
+
+bool demangle_lacks_cxx(void)
+{
+	return cxx_lacking;
+}
+
 static char *demangle_cxx(const char *name, size_t len)
 {
 	int status = -1;
+	cxx_demangler *demangler = cxx_is_bounded(name, len) ? cxx_load() : NULL;
 
-	if (!cxx_is_bounded(name, len))
-		return NULL;
-	return __cxa_demangle(name, NULL, NULL, &status);
+	return demangler ? demangler(name, NULL, NULL, &status) : NULL;
 }
 
 // Rust's first scheme looks like C++: _ZN, lengths and identifiers, E; the last identifier is
