@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +82,7 @@ void reserve_guard(int proc_dir)
 		now = score;
 }
 
-void reserve_fill(void)
+void reserve_fill(bool lend)
 {
 	static bool prepared;
 
@@ -109,7 +108,7 @@ void reserve_fill(void)
 	if (p)
 		touch(p, RESERVE);
 	free(p);
-	if (ballast == MAP_FAILED)
+	if (lend && ballast == MAP_FAILED)
 		ballast = mmap(NULL, BALLAST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			       0);
 	if (ballast == MAP_FAILED || atomic_load(&ballast_full))

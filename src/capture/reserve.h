@@ -2,6 +2,8 @@
 #ifndef PCATCH_CAPTURE_RESERVE_H
 #define PCATCH_CAPTURE_RESERVE_H
 
+#include <stdbool.h>
+
 /*
  * A victim of the OOM killer keeps its memory for two seconds, and whoever shares its cgroup (as
  * `pcatch run` does) waits out just these in the first page fault that needs memory: what was to be
@@ -19,9 +21,11 @@ void reserve_guard(int proc_dir);
 
 /*
  * Fill the reserve; again after anything that may have used it up. Cheap when it is full, and put
- * off for as long as the victim may still keep its memory when it has just been given back.
+ * off for as long as the victim may still keep its memory when it has just been given back. With
+ * LEND there is something to give back, too; once asked for, it stays. It helps where a limit
+ * is shared: what is given back to a whole machine that is short of memory goes to anybody.
  */
-void reserve_fill(void);
+void reserve_fill(bool lend);
 
 /*
  * Give back to the cgroup what was only held for this moment, so that the kernel has something to lend

@@ -96,7 +96,7 @@ struct error *watch_create(const struct watch_options *options, struct watch **r
 		free(w);
 		return err;
 	}
-	reserve_fill();
+	reserve_fill(false);
 	*ret = w;
 	return NULL;
 }
@@ -194,7 +194,7 @@ static struct error *look(struct watched *d)
 		witness_look(&d->watch->witness, d->traced, &d->before);
 		d->sid = getsid(d->traced->pid);
 	}
-	reserve_fill();
+	reserve_fill(d->before.shares_limit);
 	return err;
 }
 

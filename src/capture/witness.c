@@ -74,16 +74,24 @@ static const struct witness_group *find_group(struct witness *w, const char *pat
 	return g;
 }
 
-static const struct witness_group *group_of(struct witness *w, const struct traced *process)
+static const struct witness_group *group_of(struct witness *w, int proc_dir)
 {
 	char text[4096];
 	const char *path;
 	size_t len;
 
-	if (!procfs_peek(process->proc_dir, "cgroup", text, sizeof(text)) ||
-	    !cgroup_path(text, &path, &len))
+	if (!procfs_peek(proc_dir, "cgroup", text, sizeof(text)) || !cgroup_path(text, &path, &len))
 		return NULL;
 	return find_group(w, path, len);
+}
+
+// A limit that is not known of may be there.
+static bool shares_limit(struct witness *w, const struct witness_group *group)
+{
+	_cleanup_(closep) int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct witness_group *own = self >= 0 ? group_of(w, self) : NULL;
+
+	return !own || !group || cgroup_shares_limit(&w->tree, own->path, group->path);
 }
 
 // SIGKILL is on its way to the process, or has reached it.
@@ -107,7 +115,8 @@ void witness_look(struct witness *w, const struct traced *process, struct witnes
 
 	now.others = -1;
 	if (!now.taken || time >= now.next_path) {
-		now.group = group_of(w, process);
+		now.group = group_of(w, process->proc_dir);
+		now.shares_limit = shares_limit(w, now.group);
 		now.next_path = time + PATH_EVERY;
 	}
 	for (unsigned i = 0; now.group && i < now.group->n; i++)

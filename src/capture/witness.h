@@ -27,6 +27,7 @@ struct witness_before {
 	struct cgroup_events events[CGROUP_LEVELS];
 	int64_t machine_kills;
 	int others;
+	bool shares_limit; /* pcatch's own memory is counted with its, against a limit */
 	int64_t next_path; /* CLOCK_MONOTONIC: when its cgroup is to be asked for again */
 };
 

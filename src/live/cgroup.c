@@ -14,6 +14,8 @@
 #define UNLIMITED INT64_C(0x7ffffffffffff000)
 // Bytes read of a group's list of processes; who has more has company enough.
 #define PROCS_READ 65536
+// cgroup_namespaces(7): the first namespace has this inode number in every kernel.
+#define FIRST_NAMESPACE "cgroup:[4026531835]"
 
 // In the octal escapes of mountinfo: \040 is a blank.
 static void unescape(char *s)
@@ -43,6 +45,14 @@ static bool has_option(const char *options, const char *name)
 	return false;
 }
 
+static bool in_first_namespace(void)
+{
+	char link[64] = "";
+
+	return readlink("/proc/self/ns/cgroup", link, sizeof(link) - 1) > 0 &&
+	       !strcmp(link, FIRST_NAMESPACE);
+}
+
 void cgroup_find(const char *mountinfo, struct cgroup_tree *ret)
 {
 	char line[2 * PATH_MAX + 1024], type[64], options[1024];
@@ -70,6 +80,7 @@ void cgroup_find(const char *mountinfo, struct cgroup_tree *ret)
 	}
 	if (f)
 		fclose(f);
+	ret->whole = ret->found && !strcmp(ret->root, "/") && in_first_namespace();
 }
 
 bool cgroup_path(const char *text, const char **ret, size_t *len_ret)
@@ -209,6 +220,23 @@ struct cgroup_sizes cgroup_sizes(const struct cgroup_tree *tree, const char *pat
 	if (sizes.limit >= UNLIMITED)
 		sizes.limit = -1;
 	return sizes;
+}
+
+bool cgroup_shares_limit(const struct cgroup_tree *tree, const char *path, const char *other)
+{
+	unsigned n = 0;
+	size_t len;
+
+	if (!tree->whole || !below(tree, path) || !below(tree, other))
+		return true;
+	for (; (len = cgroup_level(tree, path, n)); n++) {
+		bool both = !strncmp(path, other, len) && (len == 1 || !other[len] || other[len] == '/');
+
+		if (both && cgroup_sizes(tree, path, len).limit >= 0)
+			return true;
+	}
+	// Too deep to be looked at to its root.
+	return n == CGROUP_LEVELS;
 }
 
 int cgroup_open_events(const struct cgroup_tree *tree, const char *path, size_t len)

@@ -19,6 +19,7 @@
 struct cgroup_tree {
 	bool found;
 	bool unified;	      /* version 2 */
+	bool whole;	      /* nothing lies above `root` that cannot be seen from here */
 	char point[PATH_MAX]; /* the folder of ... */
 	char root[PATH_MAX];  /* ... this group, which is all that a container may see */
 };
@@ -42,6 +43,12 @@ bool cgroup_path(const char *text, const char **ret, size_t *len_ret);
 
 /* Length of PATH's part that names its level N: 0 is itself, 1 its parent. 0: there is none that can be seen. */
 size_t cgroup_level(const struct cgroup_tree *tree, const char *path, unsigned n);
+
+/*
+ * A limit on memory holds for PATH and OTHER together, or may: one in a group above those that can be
+ * seen, as a container's own usually is, cannot be ruled out.
+ */
+bool cgroup_shares_limit(const struct cgroup_tree *tree, const char *path, const char *other);
 
 /* What the group named by the first LEN bytes of PATH may use, uses and has used. */
 struct cgroup_sizes cgroup_sizes(const struct cgroup_tree *tree, const char *path, size_t len);

@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from conftest import until
+from conftest import status_of, until
 
 NUMBER = itertools.count()
 FILL = """
@@ -43,16 +43,26 @@ time.sleep(600)
 """
 
 
-def memory_folder():
-    """Where groups can be made that limit memory, and the name of the file with the limit."""
+def memory_mount():
+    """The words of the mount whose groups limit memory, and the name of the file with the limit."""
     with open("/proc/self/mountinfo") as file:
         mounts = [line.split() for line in file]
     for name, kind in (("memory.limit_in_bytes", "cgroup"), ("memory.max", "cgroup2")):
         for words in mounts:
             rest = words[words.index("-") + 1 :]
             if rest[0] == kind and (kind == "cgroup2" or "memory" in rest[2].split(",")):
-                return pathlib.Path(words[4]), name
+                return words, name
     return None, None
+
+
+def memory_folder():
+    """Where groups can be made that limit memory, and the name of the file with the limit."""
+    words, name = memory_mount()
+    return words and pathlib.Path(words[4]), name
+
+
+def groups_are_seen_to_their_root():
+    return memory_mount()[0][3] == "/" and os.readlink("/proc/self/ns/cgroup") == "cgroup:[4026531835]"
 
 
 class Group:
@@ -106,14 +116,17 @@ def may_read_kernel_log():
     return True
 
 
+def is_sanitized(pcatch):
+    with open(pcatch.program, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 def run_in(pcatch, group, python, program, options=()):
     """
     PROGRAM under watch in GROUP, and pcatch in there with it; returns both, which may be one. A
     sanitizer takes memory as it goes, whatever pcatch has put aside: then it is outside of the group.
     """
-    with open(pcatch.program, "rb") as file:
-        sanitized = b"__asan_init" in file.read()
-    if not sanitized:
+    if not is_sanitized(pcatch):
         running = pcatch.run(python, "-c", program, options=options, preexec_fn=group.enter)
         return running, running
     running = pcatch.start(python, "-c", program, preexec_fn=group.enter)
@@ -303,6 +316,48 @@ def test_nobody_is_killed_in_place_of_pcatch(pcatch, victim, theirs, before, our
     assert score(pid) == theirs
     os.kill(pid, signal.SIGKILL)
     watcher.wait()
+
+
+SERVER = """
+import asyncio, json, os, ssl
+print(json.dumps({"pid": os.getpid()}), flush=True)
+asyncio.run(asyncio.sleep(600))
+"""
+
+
+def in_kib(pid, name):
+    return int(status_of(pid)[name].split()[0])
+
+
+def lends(pid):
+    """Is there, besides everything else, what is lent to a group with a limit (3 MiB)?"""
+    return in_kib(pid, "RssAnon") > 4096
+
+
+def test_waiting_takes_six_megabytes_and_more_only_to_lend_them_to_a_limited_group(
+    pcatch, any_python, group
+):
+    if is_sanitized(pcatch):
+        pytest.skip("a sanitizer's own memory is many times pcatch's")
+    limited = group(256 << 20)
+    alone = pcatch.start(any_python, "-c", SERVER)
+    beside = pcatch.attach(alone.truth["pid"])
+    within = pcatch.start(any_python, "-c", SERVER, preexec_fn=limited.enter)
+    with_it = pcatch.attach(within.truth["pid"], preexec_fn=limited.enter)
+    until(lambda: lends(with_it.pid), "something to lend")
+    outside = pcatch.start(any_python, "-c", SERVER)
+    without = pcatch.attach(outside.truth["pid"], preexec_fn=limited.enter)
+    lent = [lends(watcher.pid) for watcher in (beside, without)]
+    resident = in_kib(beside.pid, "VmRSS")
+    for process, watcher in ((alone, beside), (within, with_it), (outside, without)):
+        process.process.kill()
+        process.wait()
+        watcher.wait()
+    levels = [r for r in pcatch.reports() if r.process["pid"] == alone.truth["pid"]][0].process["cgroup"]["levels"]
+    if not groups_are_seen_to_their_root() or any(level["limit_bytes"] for level in levels):
+        pytest.skip("all processes share a limit here, or may")
+    assert lent == [False, False]
+    assert resident <= 6000
 
 
 OWN_LIMIT = """

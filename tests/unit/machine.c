@@ -82,6 +82,14 @@ static void test_counts_of_version_2_are_read_level_by_level(void **state)
 	assert_int_equal(sizes.usage, 4096);
 	assert_int_equal(sizes.peak, 8192);
 	assert_int_equal(cgroup_sizes(&tree, path, above).limit, 64 << 20);
+	tree.whole = true;
+	assert_true(cgroup_shares_limit(&tree, path, path));
+	assert_true(cgroup_shares_limit(&tree, path, "/web.slice"));
+	assert_true(cgroup_shares_limit(&tree, path, "/web.slice/other/one"));
+	assert_false(cgroup_shares_limit(&tree, path, "/web.slices"));
+	assert_false(cgroup_shares_limit(&tree, "/", path));
+	tree.whole = false;
+	assert_true(cgroup_shares_limit(&tree, "/", path));
 	_cleanup_(closep) int events = cgroup_open_events(&tree, path, own);
 	_cleanup_(closep) int events_above = cgroup_open_events(&tree, path, above);
 	_cleanup_(closep) int procs = cgroup_open_procs(&tree, path, own);
