@@ -13,6 +13,7 @@
 #include "store/annotate.h"
 #include "store/core.h"
 #include "store/minidump.h"
+#include "store/packed.h"
 #include "target/privacy.h"
 
 // Colours are for terminals, and for those who did not ask to be spared (no-color.org).
@@ -46,6 +47,22 @@ static const struct {
 	{ FORMAT_TEXT, "txt" }, // last: the summary names it
 };
 
+static struct error *write_packed(const struct store *store, const char *name, const struct buf *data,
+				  char **path_ret)
+{
+	_cleanup_(draft_discard) struct draft draft = { .fd = -1 };
+	_cleanup_(packer_destroyp) struct packer *packer = NULL;
+	struct error *err = draft_begin(store, name, "core.zst", &draft);
+
+	if (!err)
+		err = packer_create(draft.fd, draft.path, &packer);
+	if (!err)
+		err = packer_add(packer, data->data, data->len);
+	if (!err)
+		err = packer_finish(packer);
+	return err ? err : draft_publish(&draft, path_ret);
+}
+
 // PATH_RET, on success or not, is the last file that was written, if any was.
 static struct error *write_formats(const struct store *store, const char *name,
 				   const struct options *options, struct answer *answer, char **path_ret)
@@ -58,7 +75,11 @@ static struct error *write_formats(const struct store *store, const char *name,
 
 		if (!(options->formats & formats[i].format))
 			continue;
-		err = store_write(store, name, formats[i].suffix, text->data, text->len, &written);
+		if (formats[i].format == FORMAT_CORE && options->compress)
+			err = write_packed(store, name, text, &written);
+		else
+			err = store_write(store, name, formats[i].suffix, text->data, text->len,
+					  &written);
 		if (!err) {
 			free(*path_ret);
 			*path_ret = written;
@@ -169,7 +190,9 @@ static struct error *write_core(const struct options *options, const struct buf 
 	if (suffix && suffix != name)
 		*suffix = '\0';
 	struct error *err = store_open(options->output, &store);
-	if (!err)
+	if (!err && options->compress)
+		err = write_packed(&store, name, core, &path);
+	else if (!err)
 		err = store_write(&store, name, "core", core->data, core->len, &path);
 	if (!err && printf("%s\n", path) < 0)
 		err = error_errno(errno, "cannot write to standard output");

@@ -43,7 +43,7 @@ static const char help[] =
 	"       pcatch attach [OPTION]... --pidfile FILE\n"
 	"       pcatch snapshot [OPTION]... PID\n"
 	"       pcatch show [-f FORMAT] FILE.dmp|CORE\n"
-	"       pcatch show -f core [-o DIR] FILE.dmp\n"
+	"       pcatch show -f core [--compress] [-o DIR] FILE.dmp\n"
 	"       pcatch diff [-f FORMAT] A.dmp B.dmp\n"
 	"       pcatch list [-o DIR] [-f FORMAT] [-v]\n"
 	"       pcatch prune [-o DIR] [--keep-...] [--dry-run]\n"
@@ -68,6 +68,7 @@ static const char help[] =
 	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
 	"                      else ~/.local/state/pcatch]\n"
 	"  -f, --format LIST   text, json, html, core; the dump is always written [text]\n"
+	"      --compress      write cores compressed by zstd, as FILE.core.zst\n"
 	"      --children      watch and report what it starts, too\n"
 	"      --no-breakpoint  do not stop Python as it begins to end\n"
 	"      --pidfile FILE  take the pid from FILE, and say what became of it\n"
@@ -102,7 +103,7 @@ static const char help[] =
 	"doctor is 0 when a death could be caught; 2 for a wrong command line. The\n"
 	"manual is pcatch(1).\n";
 
-enum { OPT_CHILDREN = 256, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
+enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
        OPT_DEBUG_DIR, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
 
@@ -118,6 +119,7 @@ static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "format", required_argument, NULL, 'f' },
 	{ "children", no_argument, NULL, OPT_CHILDREN },
+	{ "compress", no_argument, NULL, OPT_COMPRESS },
 	{ "pidfile", required_argument, NULL, OPT_PIDFILE },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "lines", required_argument, NULL, OPT_LINES },
@@ -171,6 +173,8 @@ static unsigned commands_of(int option)
 	case OPT_LINES:
 	case OPT_NO_REDACT:
 		return WRITING | AUTOPSY;
+	case OPT_COMPRESS:
+		return WRITING | SHOW;
 	case OPT_LOCALS:
 	case OPT_EMBED_UNWIND:
 		return WRITING;
@@ -318,6 +322,9 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 		return NULL;
 	case OPT_CHILDREN:
 		o->children = true;
+		return NULL;
+	case OPT_COMPRESS:
+		o->compress = true;
 		return NULL;
 	case OPT_PIDFILE:
 		o->pidfile = arg;
@@ -549,6 +556,8 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 	}
 	if (early)
 		return bad("which command? run, attach, snapshot, show, diff, list, prune, autopsy or doctor");
+	if (ret->compress && !(ret->formats & FORMAT_CORE))
+		return bad("--compress: it is cores that are compressed; say -f core, too");
 	return parse_target(args + optind, n - optind, ret);
 }
 

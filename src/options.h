@@ -25,6 +25,7 @@ struct options {
 	const char *output;  /* NULL: the default folder */
 	unsigned formats;    /* enum format */
 	bool children, locals, no_breakpoint, no_redact, quiet, verbose;
+	bool compress;	     /* cores */
 	bool dry_run;	     /* prune */
 	/* What the folder may hold, 0 for no bound. */
 	long keep_reports, keep_days;

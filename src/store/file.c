@@ -300,41 +300,75 @@ static int publish(int dir, int fd, const char *temp, const char *file)
 	return errno == ENOENT ? linkat(fd, "", dir, file, AT_EMPTY_PATH) : -1;
 }
 
-struct error *store_write(const struct store *store, const char *name, const char *suffix,
-			  const void *data, size_t len, char **path_ret)
+struct error *draft_begin(const struct store *store, const char *name, const char *suffix,
+			  struct draft *ret)
 {
-	_cleanup_(freep) char *path = NULL;
-	char temp[32];
+	struct draft draft = { .store = store, .fd = -1 };
 
-	if (asprintf(&path, "%s/%s.%s", store->path, name, suffix) < 0) {
-		path = NULL;
+	if (asprintf(&draft.path, "%s/%s.%s", store->path, name, suffix) < 0)
 		return error_nomem();
+	draft.fd = open_temporary(store->dir, draft.temp, sizeof(draft.temp));
+	if (draft.fd < 0) {
+		int errnum = errno;
+		_cleanup_(freep) char *path = draft.path;
+
+		return error_errno(errnum, "cannot write %s", path);
 	}
-	const char *file = path + strlen(store->path) + 1;
-	_cleanup_(closep) int fd = open_temporary(store->dir, temp, sizeof(temp));
-	if (fd < 0)
-		return error_errno(errno, "cannot write %s", path);
+	*ret = draft;
+	return NULL;
+}
+
+void draft_discard(struct draft *draft)
+{
+	// One that was never begun is all zero.
+	if (!draft->path)
+		return;
+	if (*draft->temp)
+		unlinkat(draft->store->dir, draft->temp, 0);
+	closep(&draft->fd);
+	free(draft->path);
+	*draft = (struct draft){ .fd = -1 };
+}
+
+struct error *draft_publish(struct draft *draft, char **path_ret)
+{
+	const struct store *store = draft->store;
+	const char *file = draft->path + strlen(store->path) + 1;
 	bool published = false;
 	int errnum = 0;
-	if (file_write_at(fd, 0, data, len) ||
-	    (store->reader && fchown(fd, store->reader, (gid_t)-1)) || fsync(fd))
+
+	if ((store->reader && fchown(draft->fd, store->reader, (gid_t)-1)) || fsync(draft->fd))
 		errnum = errno;
-	else if (publish(store->dir, fd, temp, file))
+	else if (publish(store->dir, draft->fd, draft->temp, file))
 		errnum = errno;
 	else
 		published = true;
 	// Some file systems cannot sync a folder and say EINVAL.
 	if (published && fsync(store->dir) && errno != EINVAL)
 		errnum = errno;
-	if (errnum) {
-		if (published)
-			unlinkat(store->dir, file, 0);
-		else if (*temp)
-			unlinkat(store->dir, temp, 0);
-		return error_errno(errnum, "cannot write %s", path);
-	}
-	*path_ret = TAKE(path);
+	if (published)
+		*draft->temp = '\0';
+	if (errnum && published)
+		unlinkat(store->dir, file, 0);
+	if (errnum)
+		return error_errno(errnum, "cannot write %s", draft->path);
+	*path_ret = TAKE(draft->path);
+	closep(&draft->fd);
+	draft->fd = -1;
 	return NULL;
+}
+
+struct error *store_write(const struct store *store, const char *name, const char *suffix,
+			  const void *data, size_t len, char **path_ret)
+{
+	_cleanup_(draft_discard) struct draft draft = { .fd = -1 };
+	struct error *err = draft_begin(store, name, suffix, &draft);
+
+	if (err)
+		return err;
+	if (file_write_at(draft.fd, 0, data, len))
+		return error_errno(errno, "cannot write %s", draft.path);
+	return draft_publish(&draft, path_ret);
 }
 
 struct error *store_reopen(const struct store *store, const char *name, const char *suffix,

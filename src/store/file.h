@@ -46,6 +46,21 @@ struct error *store_write(const struct store *store, const char *name, const cha
 			  const void *data, size_t len, char **path_ret)
 	__attribute__((warn_unused_result));
 
+/* A file that is being written: nobody sees it before it is whole. */
+struct draft {
+	const struct store *store; /* borrowed */
+	int fd;
+	char *path;    /* that it will have, absolute */
+	char temp[32]; /* the name that it has until then, where it must have one */
+};
+
+struct error *draft_begin(const struct store *store, const char *name, const char *suffix,
+			  struct draft *ret) __attribute__((warn_unused_result));
+/* Put it into its place. What fails leaves it a draft; on success discarding it does nothing more. */
+struct error *draft_publish(struct draft *draft, char **path_ret)
+	__attribute__((warn_unused_result));
+void draft_discard(struct draft *draft); /* safe on zero and twice */
+
 /*
  * All LEN bytes of DATA into file FD at offset AT: 0, or -1 with errno. A limit on the size of files is
  * EFBIG, and no SIGXFSZ.

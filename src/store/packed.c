@@ -8,6 +8,7 @@
 #include <zstd.h>
 
 #include "../cleanup.h"
+#include "file.h"
 
 #define BLOCK ((size_t)4096)
 
@@ -96,4 +97,66 @@ struct error *packed_expand(const void *data, size_t len, uint64_t max, int *ret
 	*ret = TAKE_FD(fd);
 	*size_ret = size;
 	return NULL;
+}
+
+struct packer {
+	ZSTD_CCtx *context;
+	int fd;
+	const char *path;
+	uint64_t size; // of the file
+	size_t room;
+	uint8_t chunk[];
+};
+
+struct error *packer_create(int fd, const char *path, struct packer **ret)
+{
+	size_t room = ZSTD_CStreamOutSize();
+	struct packer *p = malloc(sizeof(*p) + room);
+	ZSTD_CCtx *context = p ? ZSTD_createCCtx() : NULL;
+
+	if (!context) {
+		free(p);
+		return error_nomem();
+	}
+	*p = (struct packer){ .context = context, .fd = fd, .path = path, .room = room };
+	// So that who unpacks it knows that it is what was packed.
+	ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+	*ret = p;
+	return NULL;
+}
+
+void packer_destroy(struct packer *packer)
+{
+	if (packer)
+		ZSTD_freeCCtx(packer->context);
+	free(packer);
+}
+
+static struct error *pack(struct packer *p, const void *data, size_t len, ZSTD_EndDirective what)
+{
+	ZSTD_inBuffer in = { .src = data, .size = len };
+	size_t left;
+
+	do {
+		ZSTD_outBuffer out = { .dst = p->chunk, .size = p->room };
+
+		left = ZSTD_compressStream2(p->context, &out, &in, what);
+		if (ZSTD_isError(left))
+			return error_new(ERROR_SYSTEM, "cannot compress %s: %s", p->path,
+					 ZSTD_getErrorName(left));
+		if (file_write_at(p->fd, p->size, p->chunk, out.pos))
+			return error_errno(errno, "cannot write %s", p->path);
+		p->size += out.pos;
+	} while (what == ZSTD_e_end ? left > 0 : in.pos < in.size);
+	return NULL;
+}
+
+struct error *packer_add(struct packer *packer, const void *data, size_t len)
+{
+	return pack(packer, data, len, ZSTD_e_continue);
+}
+
+struct error *packer_finish(struct packer *packer)
+{
+	return pack(packer, NULL, 0, ZSTD_e_end);
 }

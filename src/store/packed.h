@@ -21,4 +21,21 @@ bool packed_is(const void *data, size_t len);
 struct error *packed_expand(const void *data, size_t len, uint64_t max, int *ret,
 			    uint64_t *size_ret) __attribute__((warn_unused_result));
 
+/* What goes into a file piece by piece, and is compressed on its way. */
+struct packer;
+
+/* Into the empty file FD, which is borrowed like PATH, its name for errors. */
+struct error *packer_create(int fd, const char *path, struct packer **ret)
+	__attribute__((warn_unused_result));
+struct error *packer_add(struct packer *packer, const void *data, size_t len)
+	__attribute__((warn_unused_result));
+/* That was all. */
+struct error *packer_finish(struct packer *packer) __attribute__((warn_unused_result));
+void packer_destroy(struct packer *packer); /* safe on NULL */
+
+static inline void packer_destroyp(struct packer **packer)
+{
+	packer_destroy(*packer);
+}
+
 #endif

@@ -15,7 +15,7 @@
 
 #define SECOND INT64_C(1000000000)
 
-static const char *const suffixes[] = { "txt", "json", "html", "core", "dmp" };
+static const char *const suffixes[] = { "txt", "json", "html", "core", "core.zst", "dmp" };
 
 void shelf_deinit(struct shelf *shelf)
 {
@@ -23,12 +23,18 @@ void shelf_deinit(struct shelf *shelf)
 	*shelf = (struct shelf){};
 }
 
-static bool known_suffix(const char *suffix)
+// The dot before FILE's suffix, if that is one of ours; others' names may have dots in them too.
+static const char *find_suffix(const char *file)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-		if (!strcmp(suffix, suffixes[i]))
-			return true;
-	return false;
+	size_t len = strlen(file);
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		size_t own = strlen(suffixes[i]) + 1;
+
+		if (len > own && file[len - own] == '.' && !strcmp(file + len - own + 1, suffixes[i]))
+			return file + len - own;
+	}
+	return NULL;
 }
 
 // Digits at *AT, at most nine; -1 when there are none. *AT is moved behind them.
@@ -108,9 +114,7 @@ static struct error *list_files(const struct store *store, struct shelf *shelf, 
 		return err;
 	}
 	for (const struct dirent *e = readdir(stream); e && !err; e = readdir(stream)) {
-		const char *dot = strrchr(e->d_name, '.');
-
-		if (!dot || dot == e->d_name || !known_suffix(dot + 1))
+		if (!find_suffix(e->d_name))
 			continue;
 		shelf->cut = ret->n == SHELF_MAX_REPORTS * ARRAY_SIZE(suffixes);
 		if (shelf->cut)
@@ -130,7 +134,7 @@ static struct error *list_files(const struct store *store, struct shelf *shelf, 
 // FILE belongs to the last report, or starts a new one.
 static struct error *add_file(const struct store *store, struct shelf *shelf, const char *file)
 {
-	const char *dot = strrchr(file, '.');
+	const char *dot = find_suffix(file);
 	size_t len = (size_t)(dot - file);
 	struct shelf_report *report =
 		shelf->reports.n ? &shelf->reports.v[shelf->reports.n - 1] : NULL;

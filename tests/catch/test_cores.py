@@ -2,6 +2,7 @@
 """ELF cores: ours in the hands of others, everybody's in ours."""
 import json
 import os
+import pathlib
 import random
 import re
 import resource
@@ -142,6 +143,26 @@ def test_core_is_made_of_a_dump_later(pcatch, victim, tmp_path):
     assert [file.name for file in made.parent.iterdir()] == [made.name]
     called = pcatch.call("show", "-f", "core", "-o", tmp_path / "again", core)
     assert called.status == 1 and "is a core file already" in called.stderr, called
+
+
+def test_core_is_compressed_when_asked(pcatch, victim, tmp_path):
+    report = pcatch.catch(victim("threads"), "9", options=["-f", "text,core", "--compress"])
+    packed = report.dump.with_suffix(".core.zst")
+    assert not report.dump.with_suffix(".core").exists()
+    assert pcatch.call("show", packed).stdout == report.text
+    later = [
+        pcatch.call("show", "-f", "core", *options, "-o", tmp_path / "later", report.dump)
+        for options in ([], ["--compress"])
+    ]
+    assert [pathlib.Path(called.stdout.strip()).name for called in later] == [
+        report.dump.stem + ".core",
+        packed.name,
+    ], later
+    plain = (tmp_path / "later" / report.dump.stem).with_suffix(".core")
+    subprocess.run([tool("zstd"), "-q", "-d", packed, "-o", tmp_path / "core"], check=True)
+    assert (tmp_path / "core").read_bytes() == plain.read_bytes()
+    called = pcatch.call("show", "--compress", report.dump)
+    assert called.status == 2 and "-f core" in called.stderr, called
 
 
 def kernel_core(folder, *command):

@@ -89,6 +89,7 @@ static void reports_are_known_by_their_names(void **state)
 	(void)state;
 	put_report("a-b", 3, "abort");
 	put_file("x-7-20261102T000000Z-2.txt", "12345");
+	put_file("x-7-20261102T000000Z-2.core.zst", "12");
 	// None of these is a report, and none is touched.
 	put_file("x-0-20261102T000000Z.dmp", "");
 	put_file("x-7-20261102T000000.dmp", "");
@@ -99,6 +100,7 @@ static void reports_are_known_by_their_names(void **state)
 	put_file("x-7-20261102T000000Z.dmp.bak", "");
 	put_file("x-7-20261102T000000Z.pdf", "");
 	put_file(".dmp", "");
+	put_file("x-7-20261102T000000Z.zst", "");
 	put_file("notes.txt", "");
 	assert_int_equal(symlinkat("/etc/passwd", store.dir, "y-7-20261102T000000Z.dmp"), 0);
 	assert_int_equal(mkdirat(store.dir, "z-7-20261102T000000Z.dmp", 0700), 0);
@@ -106,7 +108,7 @@ static void reports_are_known_by_their_names(void **state)
 	ok(shelf_read(&store, &shelf));
 	assert_int_equal(shelf.reports.n, 2);
 	assert_string_equal(shelf.reports.v[0].name, "x-7-20261102T000000Z-2");
-	assert_int_equal(shelf.reports.v[0].bytes, 5);
+	assert_int_equal(shelf.reports.v[0].bytes, 7);
 	assert_null(shelf.reports.v[0].cause);
 	assert_string_equal(shelf.reports.v[1].comm, "a-b");
 	assert_int_equal(shelf.reports.v[1].pid, 103);
