@@ -72,13 +72,4 @@ static inline bool lldb_stops_on(int signo)
 	return signo > 0 && signo < 32 && signo != 14 && signo != 17 && signo != 18 && signo != 27;
 }
 
-/*
- * MINIDUMP_REGSETS_STREAM: u32 version 1, u32 0, then entries, each 8-byte aligned: u32 index into
- * the snapshot's threads, u32 note type as in a core file, u32 size, u32 number of zeros that follow
- * the bytes and are left out, the bytes.
- */
-#define REGSETS_MAX ((size_t)256 << 20) /* of zeros, in all of them */
-
-enum { REGSET_PRSTATUS = 1, REGSET_PRFPREG = 2, REGSET_XSTATE = 0x202 };
-
 #endif

@@ -7,6 +7,7 @@
 #include "format.h"
 #include "little.h"
 #include "minidump.h"
+#include "regsets.h"
 #include "state.h"
 
 // More than any kernel lets a process have; keeps the work on nonsense in bounds.
@@ -393,48 +394,6 @@ static struct error *read_own_contexts(struct reader *r)
 	return NULL;
 }
 
-static struct error *read_regsets(struct reader *r)
-{
-	struct stream s = stream_of(r, MINIDUMP_REGSETS_STREAM);
-
-	size_t total = 0;
-
-	if (s.len < 8 || u32_at(s.data) != 1)
-		return NULL;
-	for (size_t at = 8; s.len - at >= 16;) {
-		uint32_t index = u32_at(s.data + at), type = u32_at(s.data + at + 4);
-		size_t len = u32_at(s.data + at + 8), zeros = u32_at(s.data + at + 12);
-		const uint8_t *data = s.data + at + 16;
-
-		// A small file must not ask for more memory than any process's threads can fill.
-		total += zeros;
-		if (len > s.len - at - 16 || total > REGSETS_MAX)
-			break;
-		size_t step = 16 + ((len + 7) & ~(size_t)7);
-		at = step > s.len - at ? s.len : at + step;
-		if (index >= r->s->threads.n)
-			continue;
-		struct thread *t = &r->s->threads.v[index];
-		const struct arch *arch = r->s->host.arch;
-		uint8_t *whole = arena_alloc(&r->s->arena, len + zeros + 1);
-		if (!whole)
-			return error_nomem();
-		memcpy(whole, data, len);
-		len += zeros;
-		if (type == REGSET_PRSTATUS && len == arch->n_regs * 8) {
-			t->regs.arch = arch;
-			for (size_t i = 0; i < arch->n_regs; i++)
-				t->regs.r[i] = u64_at(whole + 8 * i);
-			continue;
-		}
-		struct bytes *to = type == REGSET_PRFPREG ? &t->fpregs
-				   : type == REGSET_XSTATE ? &t->xstate : NULL;
-		if (to)
-			*to = (struct bytes){ .data = whole, .len = len };
-	}
-	return NULL;
-}
-
 // Take what the writer put between a stack and its SP out again. Guards are in order of address,
 // as the regions are.
 static struct error *cut_guards(struct reader *r)
@@ -533,8 +492,9 @@ static struct error *read_own(struct reader *r, size_t state_len)
 	s->gaps = known;
 	if (!err)
 		err = read_own_contexts(r);
+	struct stream regsets = stream_of(r, MINIDUMP_REGSETS_STREAM);
 	if (!err)
-		err = read_regsets(r);
+		err = regsets_read(regsets.data, regsets.len, s);
 	if (!err)
 		err = read_memory(r);
 	return err ? err : cut_guards(r);

@@ -9,6 +9,7 @@
 #include "context.h"
 #include "format.h"
 #include "minidump-writer.h"
+#include "regsets.h"
 #include "state.h"
 
 // What Breakpad's reader accepts; it drops a list that is longer.
@@ -212,46 +213,6 @@ static void write_exception(struct md_writer *w)
 	buf_zero(w->out, 8 + 15 * 8);
 	md_location(w->out, context_size(w->format), w->contexts[blamed]);
 	md_end(w, MD_EXCEPTION, rva);
-}
-
-// Most of a thread's vector state was never used: ten kilobytes of zeros where there is AMX.
-static void add_regset(struct buf *out, size_t thread, uint32_t type, const void *data, size_t len)
-{
-	size_t used = len;
-
-	while (used && !((const uint8_t *)data)[used - 1])
-		used--;
-	buf_u32(out, (uint32_t)thread);
-	buf_u32(out, type);
-	buf_u32(out, (uint32_t)used);
-	buf_u32(out, (uint32_t)(len - used));
-	buf_add(out, data, used);
-	buf_align(out, 8);
-}
-
-static void write_regsets(struct md_writer *w)
-{
-	size_t rva = md_begin(w), listed = 0;
-
-	buf_u32(w->out, 1);
-	buf_u32(w->out, 0);
-	for (size_t i = 0; i < w->s->threads.n; i++) {
-		const struct thread *t = &w->s->threads.v[i];
-		bool has_context = listed < w->n_threads && w->threads[listed] == t;
-
-		listed += has_context;
-		if (t->regs.arch) {
-			uint64_t r[ARCH_MAX_REGS];
-			for (size_t j = 0; j < t->regs.arch->n_regs; j++)
-				r[j] = htole64(t->regs.r[j]);
-			add_regset(w->out, i, REGSET_PRSTATUS, r, t->regs.arch->n_regs * sizeof(*r));
-		}
-		if (t->fpregs.len && !(has_context && context_keeps(w->format, &t->fpregs)))
-			add_regset(w->out, i, REGSET_PRFPREG, t->fpregs.data, t->fpregs.len);
-		if (t->xstate.len)
-			add_regset(w->out, i, REGSET_XSTATE, t->xstate.data, t->xstate.len);
-	}
-	md_end(w, MINIDUMP_REGSETS_STREAM, rva);
 }
 
 // The first "number.number" of TEXT: in a uname line the kernel's version.
@@ -601,7 +562,9 @@ static struct error *write_streams(struct md_writer *w)
 	if (err)
 		return err;
 	write_crashpad_info(w);
-	write_regsets(w);
+	size_t regsets = md_begin(w);
+	regsets_write(w);
+	md_end(w, MINIDUMP_REGSETS_STREAM, regsets);
 	err = write_link_map(w);
 	return err ? err : write_state(w);
 }

@@ -11,7 +11,7 @@
  */
 
 #define MINIDUMP_STATE_STREAM 0x70430001u /* JSON: the rest of the snapshot, see store/state.h */
-#define MINIDUMP_REGSETS_STREAM 0x70430002u /* raw register sets, see store/format.h */
+#define MINIDUMP_REGSETS_STREAM 0x70430002u /* raw register sets, see store/regsets.h */
 #define MINIDUMP_DIGEST_STREAM 0x70430003u  /* JSON: what was found, see store/annotate.h */
 
 /*
