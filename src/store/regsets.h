@@ -8,9 +8,10 @@
  * What a minidump's contexts do not hold of the threads' registers, as the kernel gave them: the
  * bytes of MINIDUMP_REGSETS_STREAM.
  *
- * u32 version 1, u32 0, then entries, each 8-byte aligned: u32 index into the snapshot's threads,
- * u32 note type as in a core file, u32 size, u32 number of zeros that follow the bytes and are left
- * out, the bytes.
+ * u32 version 2, u32 size of the entries, the entries as compressed by zstd; or u32 version 1, u32 0,
+ * the entries as they are. Each entry, 8-byte aligned: u32 index into the snapshot's threads, u32
+ * note type as in a core file, u32 size, u32 number of zeros that follow the bytes and are left out,
+ * the bytes.
  */
 
 /* Append them to W's file. */
