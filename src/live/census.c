@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+#include "../buf.h"
+#include "../cleanup.h"
+
+// A chain of parents that is longer goes in circles: numbers are used again.
+#define ANCESTORS_MAX 64
+
 static struct census_entry *slot(struct census *census, pid_t pid)
 {
 	return &census->v[(unsigned)pid % CENSUS_SIZE];
@@ -15,7 +21,6 @@ const struct census_entry *census_find(const struct census *census, pid_t pid)
 	return pid > 0 && e->pid == pid ? e : NULL;
 }
 
-// Each CPU has a ring of its own, so a process's fork may be read after its exec.
 static void note_fork(struct census *census, pid_t pid, pid_t parent, int64_t at)
 {
 	const struct census_entry *p = census_find(census, parent);
@@ -28,23 +33,117 @@ static void note_fork(struct census *census, pid_t pid, pid_t parent, int64_t at
 		memcpy(e.comm, to->comm, sizeof(e.comm));
 		e.named = to->named;
 	}
+	if (to->pid == pid && to->seen > at) {
+		e.seen = to->seen;
+		e.inode = to->inode;
+	}
 	*to = e;
+}
+
+// PID's entry, in the place of another's.
+static struct census_entry *entry_of(struct census *census, pid_t pid)
+{
+	struct census_entry *e = slot(census, pid);
+
+	if (e->pid != pid)
+		*e = (struct census_entry){ .pid = pid };
+	return e;
+}
+
+// Whoever was there before us has been forked unseen, but says at its end whose child it is.
+static void note_exit(struct census *census, pid_t pid, pid_t parent)
+{
+	struct census_entry *e = slot(census, pid);
+
+	// It takes nobody's place: one that ends is of less use than one that was born.
+	if (!e->pid)
+		e->pid = pid;
+	if (e->pid == pid && !e->parent)
+		e->parent = parent;
 }
 
 void census_note(struct census *census, const struct perf_record *record)
 {
-	if (record->type == PERF_RECORD_FORK && record->task.pid > 0 &&
-	    record->task.tid == record->task.pid) {
-		note_fork(census, record->task.pid, record->task.parent, record->at);
-	} else if (record->type == PERF_RECORD_COMM && record->comm.pid > 0 &&
-		   record->comm.tid == record->comm.pid) {
-		struct census_entry *e = slot(census, record->comm.pid);
+	struct census_entry *e;
 
-		if (e->pid != record->comm.pid)
-			*e = (struct census_entry){ .pid = record->comm.pid };
+	switch (record->type) {
+	case PERF_RECORD_FORK:
+		if (record->task.pid > 0 && record->task.tid == record->task.pid)
+			note_fork(census, record->task.pid, record->task.parent, record->at);
+		break;
+	case PERF_RECORD_EXIT:
+		if (record->task.pid > 0 && record->task.tid == record->task.pid)
+			note_exit(census, record->task.pid, record->task.parent);
+		break;
+	case PERF_RECORD_COMM:
+		if (record->comm.pid <= 0 || record->comm.tid != record->comm.pid)
+			break;
+		e = entry_of(census, record->comm.pid);
 		if (e->named > record->at)
-			return;
+			break;
 		e->named = record->at;
 		memcpy(e->comm, record->comm.name, sizeof(e->comm));
+		break;
+	case PERF_RECORD_NAMESPACES:
+		if (record->namespaces.pid <= 0 || record->namespaces.tid != record->namespaces.pid)
+			break;
+		e = entry_of(census, record->namespaces.pid);
+		if (e->seen > record->at)
+			break;
+		e->seen = record->at;
+		e->inode = record->namespaces.inode;
+		break;
 	}
+}
+
+static void add_name(const struct census *census, struct arena *arena, struct process_ref *ref)
+{
+	const struct census_entry *e = census_find(census, ref->pid);
+	_cleanup_(buf_deinit) struct buf name = {};
+
+	if (ref->comm || !e || !e->comm[0])
+		return;
+	buf_clean(&name, e->comm, strnlen(e->comm, sizeof(e->comm)), "");
+	_cleanup_(freep) char *s = buf_steal(&name);
+	ref->comm = s ? arena_strdup(arena, s) : NULL;
+}
+
+// The one above CHILD, and with ASK those above that one. False: that is not known.
+static bool add_parent(const struct census *census, pid_t child, bool ask, struct arena *arena,
+		       process_refs *ancestors)
+{
+	const struct census_entry *e = census_find(census, child);
+	const struct census_entry *of_parent = e ? census_find(census, e->parent) : NULL;
+	struct process_ref ref = { .pid = e ? e->parent : 0, .uid = (uid_t)-1 };
+	process_refs above = {};
+
+	// Whoever is younger than its child has got the number of one that is gone.
+	if (ref.pid <= 0 || (of_parent && e->born && of_parent->born > e->born))
+		return false;
+	if (ask && procfs_ref(ref.pid, arena, &ref))
+		error_drop(procfs_ancestors(ref.pid, arena, &above));
+	struct process_ref *to = LIST_ADD(arena, ancestors);
+	if (!to)
+		return false;
+	*to = ref;
+	for (size_t i = 0; i < above.n && (to = LIST_ADD(arena, ancestors)); i++)
+		*to = above.v[i];
+	return true;
+}
+
+void census_complete(const struct census *census, bool ask, struct arena *arena, struct sender *sender)
+{
+	process_refs *ancestors = &sender->ancestors;
+	pid_t pid = sender->process.pid;
+
+	add_name(census, arena, &sender->process);
+	for (size_t i = 0; i < ANCESTORS_MAX; i++) {
+		if (i == ancestors->n && !add_parent(census, pid, ask, arena, ancestors))
+			break;
+		add_name(census, arena, &ancestors->v[i]);
+		pid = ancestors->v[i].pid;
+	}
+	// Forked and never given a name of its own.
+	if (!sender->process.comm && census_find(census, sender->process.pid) && ancestors->n)
+		sender->process.comm = ancestors->v[0].comm;
 }

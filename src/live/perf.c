@@ -275,6 +275,30 @@ static bool parse_sample(const char *body, size_t len, struct perf_record *ret)
 	return true;
 }
 
+/*
+ * perf_event_open(2): pid, tid, the number of namespaces, and device and inode of each, in the order
+ * of linux/perf_event.h.
+ */
+static bool parse_namespaces(const char *body, size_t len, struct perf_record *ret)
+{
+	struct {
+		uint32_t pid, tid;
+		uint64_t n;
+	} head;
+	struct perf_ns_link_info link;
+
+	if (len < sizeof(head))
+		return false;
+	memcpy(&head, body, sizeof(head));
+	ret->namespaces.pid = known_pid(head.pid);
+	ret->namespaces.tid = known_pid(head.tid);
+	if (head.n <= PID_NS_INDEX || len < sizeof(head) + (PID_NS_INDEX + 1) * sizeof(link))
+		return true;
+	memcpy(&link, body + sizeof(head) + PID_NS_INDEX * sizeof(link), sizeof(link));
+	ret->namespaces.inode = link.ino;
+	return true;
+}
+
 bool perf_record_parse(const void *data, size_t len, struct perf_record *ret)
 {
 	struct perf_event_header header;
@@ -315,6 +339,8 @@ bool perf_record_parse(const void *data, size_t len, struct perf_record *ret)
 		ret->task.parent = known_pid(words[1]);
 		ret->task.tid = known_pid(words[2]);
 		return true;
+	case PERF_RECORD_NAMESPACES:
+		return parse_namespaces(body, len, ret);
 	case PERF_RECORD_LOST:
 		if (len < sizeof(longs))
 			return false;

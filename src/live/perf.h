@@ -85,6 +85,10 @@ struct perf_record {
 		struct {
 			pid_t pid, parent, tid;
 		} task; /* FORK, EXIT */
+		struct {
+			pid_t pid, tid;
+			uint64_t inode; /* of the pid namespace; 0: unknown */
+		} namespaces;
 		uint64_t lost;
 	};
 };

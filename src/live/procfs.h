@@ -98,8 +98,24 @@ struct error *procfs_sender(const struct process *process, const struct signal_i
 struct error *procfs_sender_finish(const struct process *target, struct arena *arena,
 				   struct sender *sender) __attribute__((warn_unused_result));
 
-/* PID is seen to live outside of TARGET's pid namespace, and of those below it. */
-bool procfs_is_outside(pid_t pid, pid_t target);
+/* The part of it that does not wait: what is in /proc of PID, which sent something, and who is above it. */
+void procfs_sender_now(pid_t pid, struct arena *arena, struct sender *sender);
+
+#define PID_NAMESPACES_MAX 32 /* include/linux/pid_namespace.h: they are no deeper */
+
+/* The pid namespace of a process, and those above it up to ours. */
+struct pid_namespace {
+	uint64_t inode; /* 0: unknown */
+	uint64_t above[PID_NAMESPACES_MAX];
+	unsigned n_above;
+	int depth; /* so many numbers each process in it has for us; 0: unknown */
+};
+
+/* PID's, as far as it can be seen. */
+struct pid_namespace procfs_pid_namespace(pid_t pid);
+
+/* Who is in ONE is known not to be in OTHER, or in any below it. */
+bool procfs_is_outside(const struct pid_namespace *one, const struct pid_namespace *other);
 
 /* Open the files of modules, read their build ids, mark the deleted ones, vDSO included. */
 struct error *procfs_modules(struct snapshot *snapshot, int proc_dir, const struct mem *mem)

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
@@ -62,17 +66,43 @@ static pid_t translate(const struct process *target, pid_t pid)
 	return found;
 }
 
-bool procfs_is_outside(pid_t pid, pid_t target)
+struct pid_namespace procfs_pid_namespace(pid_t pid)
 {
-	char its[64], theirs[64];
-	struct procfs_status status, of_target;
+	struct pid_namespace ret = {};
+	struct procfs_status status;
+	struct stat st;
+	char path[48];
 
-	if (error_drop(procfs_status(pid, &status)) || error_drop(procfs_status(target, &of_target)))
-		return false;
-	if (status.n_ns_pids != of_target.n_ns_pids)
-		return status.n_ns_pids < of_target.n_ns_pids;
-	return namespace_of(pid, its, sizeof(its)) && namespace_of(target, theirs, sizeof(theirs)) &&
-	       strcmp(its, theirs) != 0;
+	if (!error_drop(procfs_status(pid, &status)))
+		ret.depth = status.n_ns_pids;
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return ret;
+	ret.inode = st.st_ino;
+	while (ret.n_above < PID_NAMESPACES_MAX) {
+		// ioctl_ns(2): EPERM where the next one is above ours.
+		int parent = ioctl(fd, NS_GET_PARENT);
+
+		if (parent < 0)
+			break;
+		close(fd);
+		fd = parent;
+		if (fstat(fd, &st) < 0)
+			break;
+		ret.above[ret.n_above++] = st.st_ino;
+	}
+	return ret;
+}
+
+bool procfs_is_outside(const struct pid_namespace *one, const struct pid_namespace *other)
+{
+	if (!one->inode || !other->inode)
+		return one->depth && one->depth < other->depth;
+	for (unsigned i = 0; i < other->n_above; i++)
+		if (one->inode == other->above[i])
+			return true;
+	return false;
 }
 
 // Among ANCESTORS, parent first: at which place, -1 for none.
@@ -125,6 +155,16 @@ struct error *procfs_sender_finish(const struct process *target, struct arena *a
 			return error_nomem();
 	}
 	return NULL;
+}
+
+void procfs_sender_now(pid_t pid, struct arena *arena, struct sender *sender)
+{
+	bool there = procfs_ref(pid, arena, &sender->process);
+
+	// A zombie still has its name.
+	sender->gone = !there || (!sender->process.cmdline.n && !sender->process.exe);
+	// Want of memory shortens the list, no more.
+	error_drop(procfs_ancestors(pid, arena, &sender->ancestors));
 }
 
 // As far as it is still there; a zombie keeps its name.

@@ -36,13 +36,15 @@
 #define LOOKUPS_PER_SECOND 300
 // How long a signal to nobody known is kept: a child is watched a moment after it is born.
 #define STRANGERS_STAY (5 * SECOND)
-#define COLLECT_WAIT (SECOND / 2)
+#define COLLECT_WAIT (2 * SECOND)
 
 struct kept {
 	struct sent sent;
 	pid_t target; // the process; 0: its number in our namespace is not known yet
 	pid_t target_global, sender_global; // threads, as numbered in the first pid namespace
-	bool looking; // its sender is being looked up
+	bool looking; // its sender is being looked up, so the arena is the thread's own
+	bool asked; // ... and /proc was asked, too
+	struct pid_namespace namespace; // its sender's
 	struct arena arena;
 };
 
@@ -51,6 +53,7 @@ struct senders {
 	char *gap_texts[2];
 	bool children;
 	bool first_namespace; // ours is the one that tracepoints count in
+	bool have_namespaces; // records of which process is in which
 	struct tracepoint generate, deliver;
 	bool have_generate;
 	struct perf_ring *rings;
@@ -67,7 +70,10 @@ struct senders {
 	pthread_cond_t served_more;
 	bool stop;
 	uint64_t asked, served; // passes over the rings
-	pid_t *watched;
+	struct watched {
+		pid_t pid;
+		struct pid_namespace namespace; // as of the beginning: it may be gone when its sender is asked for
+	} *watched;
 	size_t n_watched, cap_watched;
 	struct kept kept[KEPT_MAX]; // a ring, next the oldest
 	uint64_t n_kept; // ever
@@ -79,7 +85,7 @@ struct senders {
 	uint64_t lost;
 	int64_t second; // of the lookups counted
 	unsigned lookups;
-	struct census census;
+	struct census census; // the thread's own, too
 };
 
 // pid_namespaces(7): the first namespace has this inode number in every kernel.
@@ -152,13 +158,10 @@ static void wide_filter(char *ret, size_t size)
 		 SIGSYS);
 }
 
-static struct error *open_event(struct senders *s, const struct tracepoint *tp, int cpu,
-				bool names, const char *filter)
+static struct error *open_event(struct senders *s, struct perf_event_attr attr, int cpu,
+				const char *filter)
 {
-	struct perf_event_attr attr = event_attr(tp);
 	int fd = -1;
-
-	attr.comm = attr.comm_exec = attr.task = names;
 	struct error *err = perf_open(&attr, -1, cpu, &fd);
 	if (err)
 		return err;
@@ -169,12 +172,12 @@ static struct error *open_event(struct senders *s, const struct tracepoint *tp, 
 }
 
 // One more event for each ring, which gets its records too.
-static struct error *open_beside(struct senders *s, const struct tracepoint *tp, const char *filter)
+static struct error *open_beside(struct senders *s, struct perf_event_attr attr, const char *filter)
 {
 	struct error *err = NULL;
 
 	for (size_t i = 0; !err && i < s->n_cpus; i++) {
-		err = open_event(s, tp, s->cpus[i], false, filter);
+		err = open_event(s, attr, s->cpus[i], filter);
 		if (!err && ioctl(s->fds[s->n_fds - 1], PERF_EVENT_IOC_SET_OUTPUT, s->fds[i]) < 0)
 			err = error_errno(errno, "cannot join two events in one ring");
 	}
@@ -189,14 +192,16 @@ static struct error *open_rings(struct senders *s)
 
 	n = n < 1 ? 1 : n > CPUS_MAX ? CPUS_MAX : n;
 	s->rings = calloc((size_t)n, sizeof(*s->rings));
-	// For each CPU: its ring's, the one for the named process, the one for numbers.
-	s->fds = calloc(3 * (size_t)n, sizeof(*s->fds));
+	// For each CPU: its ring's, those for the named process, for numbers and for namespaces.
+	s->fds = calloc(4 * (size_t)n, sizeof(*s->fds));
 	s->cpus = calloc((size_t)n, sizeof(*s->cpus));
 	if (!s->rings || !s->fds || !s->cpus)
 		return error_nomem();
 	wide_filter(filter, sizeof(filter));
+	struct perf_event_attr attr = event_attr(tp);
+	attr.comm = attr.comm_exec = attr.task = true;
 	for (int cpu = 0; cpu < n; cpu++) {
-		struct error *err = open_event(s, tp, cpu, true, tp ? filter : NULL);
+		struct error *err = open_event(s, attr, cpu, tp ? filter : NULL);
 
 		// A CPU that is switched off runs nobody who could send anything.
 		if (err && err->errnum == ENODEV) {
@@ -212,7 +217,7 @@ static struct error *open_rings(struct senders *s)
 	}
 	if (!tp || s->first_namespace)
 		return NULL;
-	return open_beside(s, &s->deliver, filter);
+	return open_beside(s, event_attr(&s->deliver), filter);
 }
 
 void senders_watch_closely(struct senders *s, pid_t pid)
@@ -223,15 +228,37 @@ void senders_watch_closely(struct senders *s, pid_t pid)
 		return;
 	snprintf(filter, sizeof(filter), "pid == %d && " SENT_BY_PROCESS, (int)pid);
 	// Without it, siginfo and the census still name the sender of all but the rarest of these.
-	error_drop(open_beside(s, &s->generate, filter));
+	error_drop(open_beside(s, event_attr(&s->generate), filter));
+}
+
+/*
+ * Who kills what is in a container from outside of it is mostly gone at once, and with it the
+ * namespace that it was in. A record for each fork on the machine is the price, so it is paid only
+ * while something in another namespace than ours is watched.
+ */
+static void listen_to_namespaces(struct senders *s)
+{
+	struct perf_event_attr attr = event_attr(NULL);
+
+	if (!s->running || !s->have_generate || s->have_namespaces)
+		return;
+	s->have_namespaces = true;
+	attr.namespaces = true;
+	// Without them, those that are still there are told apart all the same.
+	error_drop(open_beside(s, attr, NULL));
+}
+
+static const struct watched *find_watched(const struct senders *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->n_watched; i++)
+		if (s->watched[i].pid == pid)
+			return &s->watched[i];
+	return NULL;
 }
 
 static bool is_watched(const struct senders *s, pid_t pid)
 {
-	for (size_t i = 0; i < s->n_watched; i++)
-		if (s->watched[i] == pid)
-			return true;
-	return false;
+	return find_watched(s, pid) != NULL;
 }
 
 static int64_t to_realtime(int64_t monotonic)
@@ -398,85 +425,75 @@ static bool may_look_up(struct senders *s)
 }
 
 /*
- * What can be known of process PID, which sent something to TARGET: from /proc while it is there,
- * else from KNOWN (pid 0: nothing), the census's entry of it.
+ * Ask /proc who sent the NTH signal, at once: a kill command has ended a moment later. The lock is
+ * held on entry and on return, not in between.
  */
-static void look_up(pid_t pid, pid_t target, const struct census_entry *known, struct arena *arena,
-		    struct sender *sender)
-{
-	struct process_ref *ref = &sender->process;
-	bool there = procfs_ref(pid, arena, ref);
-
-	// A zombie still has its name.
-	sender->gone = !there || (!ref->cmdline.n && !ref->exe);
-	if (there && procfs_is_outside(pid, target))
-		sender->kind = SENDER_OUTSIDE;
-	// Want of memory shortens the list, no more.
-	error_drop(procfs_ancestors(pid, arena, &sender->ancestors));
-	if (!sender->ancestors.n && known->parent > 0) {
-		struct process_ref *parent = LIST_ADD(arena, &sender->ancestors);
-		process_refs rest = {};
-
-		if (!parent)
-			return;
-		procfs_ref(known->parent, arena, parent);
-		error_drop(procfs_ancestors(known->parent, arena, &rest));
-		for (size_t i = 0; i < rest.n; i++) {
-			struct process_ref *to = LIST_ADD(arena, &sender->ancestors);
-
-			if (to)
-				*to = rest.v[i];
-		}
-	}
-	if (!ref->comm && known->pid && known->comm[0]) {
-		_cleanup_(buf_deinit) struct buf name = {};
-
-		buf_clean(&name, known->comm, strnlen(known->comm, sizeof(known->comm)), "");
-		_cleanup_(freep) char *s = buf_steal(&name);
-		ref->comm = s ? arena_strdup(arena, s) : NULL;
-	} else if (!ref->comm && known->parent > 0 && sender->ancestors.n) {
-		// Forked and never given a name of its own.
-		ref->comm = sender->ancestors.v[0].comm;
-	}
-}
-
-// Look up who sent the NTH signal. The lock is held on entry and on return, not in between.
-static void look_up_sender(struct senders *s, uint64_t nth)
+static void ask_for_sender(struct senders *s, uint64_t nth)
 {
 	struct kept *k = kept_at(s, nth);
 	struct sender sender = k->sent.sender;
-	struct arena arena = {};
-	pid_t pid = sender.process.pid, target = k->target;
-	const struct census_entry *entry = census_find(&s->census, pid);
-	struct census_entry known = entry ? *entry : (struct census_entry){};
+	pid_t pid = sender.process.pid;
 
 	if (k->sent.code > 0)
 		sender.kind = SENDER_KERNEL;
 	else if (!pid)
 		sender.kind = SENDER_OUTSIDE;
-	else if (pid == target)
+	else if (pid == k->target)
 		sender.kind = SENDER_SELF;
 	else
 		sender.kind = SENDER_PROCESS;
-	if (pid && pid != target && may_look_up(s)) {
-		enum sender_kind kind = sender.kind;
-
-		pthread_mutex_unlock(&s->lock);
-		look_up(pid, target, &known, &arena, &sender);
-		if (kind == SENDER_KERNEL)
-			sender.kind = kind;
-		pthread_mutex_lock(&s->lock);
-	} else if (pid && pid != target) {
-		sender.gone = true;
-	}
-	// It may have been pushed out meanwhile.
-	if (s->n_kept - nth > KEPT_MAX) {
-		arena_deinit(&arena);
-		return;
-	}
+	sender.gone = pid && pid != k->target;
+	k->asked = sender.gone && may_look_up(s);
 	k->sent.sender = sender;
-	k->arena = arena;
+	if (!k->asked)
+		return;
+	pthread_mutex_unlock(&s->lock);
+	procfs_sender_now(pid, &k->arena, &sender);
+	struct pid_namespace namespace = procfs_pid_namespace(pid);
+	pthread_mutex_lock(&s->lock);
+	k->sent.sender = sender;
+	k->namespace = namespace;
+}
+
+// What /proc did not have any more is told by the records, which have all been read by now.
+static void complete_sender(struct senders *s, uint64_t nth)
+{
+	struct kept *k = kept_at(s, nth);
+	struct sender sender = k->sent.sender;
+	const struct census_entry *known = census_find(&s->census, sender.process.pid);
+
+	if (sender.process.pid && sender.kind != SENDER_SELF) {
+		pthread_mutex_unlock(&s->lock);
+		census_complete(&s->census, k->asked, &k->arena, &sender);
+		pthread_mutex_lock(&s->lock);
+	}
+	if (!k->namespace.inode && known)
+		k->namespace.inode = known->inode;
+	k->sent.sender = sender;
 	k->looking = false;
+}
+
+/*
+ * Take out what the rings hold, and find out who sent the signals among it, from the NTH that was
+ * ever kept on; RET is the first that is left to the next time. A sender was forked before it
+ * sent, but perhaps on a CPU whose ring had been emptied a moment before that, so a record of it is
+ * sure to have been read only when all rings were read once more.
+ */
+static uint64_t take_out(struct senders *s, uint64_t nth)
+{
+	drain(s);
+	uint64_t end = s->n_kept;
+	if (nth < oldest_kept(s))
+		nth = oldest_kept(s);
+	if (nth == end)
+		return end;
+	for (uint64_t i = nth; i < end; i++)
+		ask_for_sender(s, i);
+	drain(s);
+	// Some may have been pushed out by then.
+	for (uint64_t i = nth < oldest_kept(s) ? oldest_kept(s) : nth; i < end; i++)
+		complete_sender(s, i);
+	return end;
 }
 
 // Waking up first, before the sender ends, is what all this is for. Not every user may.
@@ -503,15 +520,10 @@ static void *listen_on(void *argument)
 	while (!s->stop) {
 		uint64_t asked = s->asked, ignored;
 
-		drain(s);
-		if (looked_at < oldest_kept(s))
-			looked_at = oldest_kept(s);
-		for (; looked_at < s->n_kept; looked_at++)
-			if (s->n_kept - looked_at <= KEPT_MAX)
-				look_up_sender(s, looked_at);
+		looked_at = take_out(s, looked_at);
 		s->served = asked;
 		pthread_cond_broadcast(&s->served_more);
-		if (s->asked != asked)
+		if (s->asked != asked || looked_at != s->n_kept)
 			continue;
 		pthread_mutex_unlock(&s->lock);
 		poll(fds, s->n_cpus + 1, -1);
@@ -649,10 +661,14 @@ void senders_destroy(struct senders *s)
 
 void senders_watch(struct senders *s, pid_t pid)
 {
+	struct watched watched = { .pid = pid, .namespace = procfs_pid_namespace(pid) };
+
+	if (watched.namespace.inode != procfs_pid_namespace(getpid()).inode)
+		listen_to_namespaces(s);
 	pthread_mutex_lock(&s->lock);
 	if (s->n_watched == s->cap_watched) {
 		size_t cap = s->cap_watched ? 2 * s->cap_watched : 16;
-		pid_t *v = reallocarray(s->watched, cap, sizeof(*v));
+		struct watched *v = reallocarray(s->watched, cap, sizeof(*v));
 
 		if (v) {
 			s->watched = v;
@@ -660,7 +676,7 @@ void senders_watch(struct senders *s, pid_t pid)
 		}
 	}
 	if (s->n_watched < s->cap_watched && !is_watched(s, pid))
-		s->watched[s->n_watched++] = pid;
+		s->watched[s->n_watched++] = watched;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -668,7 +684,7 @@ void senders_forget(struct senders *s, pid_t pid)
 {
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->n_watched; i++)
-		if (s->watched[i] == pid) {
+		if (s->watched[i].pid == pid) {
 			s->watched[i] = s->watched[--s->n_watched];
 			break;
 		}
@@ -707,6 +723,7 @@ static void await_pass(struct senders *s)
 struct error *senders_collect(struct senders *s, pid_t pid, int64_t since,
 			      const struct process *target, struct arena *arena, sents *ret)
 {
+	struct pid_namespace namespace = { .depth = (int)target->ns_pids.n };
 	struct error *err = NULL;
 
 	*ret = (sents){};
@@ -714,6 +731,9 @@ struct error *senders_collect(struct senders *s, pid_t pid, int64_t since,
 		return NULL;
 	pthread_mutex_lock(&s->lock);
 	await_pass(s);
+	const struct watched *watched = find_watched(s, pid);
+	if (watched)
+		namespace = watched->namespace;
 	for (uint64_t i = oldest_kept(s); !err && i < s->n_kept; i++) {
 		const struct kept *k = kept_at(s, i);
 
@@ -726,6 +746,8 @@ struct error *senders_collect(struct senders *s, pid_t pid, int64_t since,
 		}
 		*to = k->sent;
 		err = sender_copy(arena, &k->sent.sender, &to->sender);
+		if (to->sender.kind == SENDER_PROCESS && procfs_is_outside(&k->namespace, &namespace))
+			to->sender.kind = SENDER_OUTSIDE;
 	}
 	pthread_mutex_unlock(&s->lock);
 	for (size_t i = 0; !err && i < ret->n; i++)

@@ -57,7 +57,7 @@ uint64_t senders_lost(struct senders *senders);
 
 /*
  * Every signal kept that was sent to PID since SINCE, oldest first, relations being those to
- * TARGET. Waits for senders that are being looked up, no longer than half a second.
+ * TARGET. Waits for senders that are being looked up, no longer than two seconds.
  */
 struct error *senders_collect(struct senders *senders, pid_t pid, int64_t since,
 			      const struct process *target, struct arena *arena, sents *ret)

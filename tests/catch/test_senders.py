@@ -296,31 +296,54 @@ def test_command_that_is_to_grant_the_right_to_listen_grants_it(pcatch):
         shutil.rmtree(folder)
 
 
-@needs_listening
-def test_sigkill_from_outside_the_pid_namespace_names_the_sender_and_says_so(pcatch, victim):
+def in_namespace(pcatch, program, script):
+    """
+    A shell that runs SCRIPT, in which $0 is PROGRAM, as the first process of a pid namespace, and the
+    pid of PROGRAM in ours.
+    """
     unshare = ["unshare", "--pid", "--fork", "--kill-child"]
     if subprocess.run(unshare + ["true"], capture_output=True).returncode:
         pytest.skip("unshare --pid is not possible here")
+    inside = pcatch.start(*unshare, "sh", "-c", script, program)
+    return inside, until(lambda: running_pid(program), "the victim inside of the namespace")
+
+
+@needs_listening
+def test_sigkill_from_outside_the_pid_namespace_names_the_sender_and_says_so(pcatch, victim):
     program = str(victim("handled"))
-    pcatch.start(*unshare, "sh", "-c", '"$0" none & wait $!; exit 3', program).truth
-    pid = until(lambda: running_pid(program), "the victim inside of the namespace")
+    inside, pid = in_namespace(pcatch, program, '"$0" none & wait $!; exit 3')
+    inside.said()
     watcher = pcatch.attach(pid)
     os.kill(pid, signal.SIGKILL)
     assert watcher.wait() == 0
     report = pcatch.report(watcher)
+    # That we are an ancestor of the victim, too, is not what counts.
     assert report.cause == "killed-from-outside"
     assert (report.sender["kind"], report.sender["pid"]) == ("outside-namespace", os.getpid())
     assert str(os.getpid()) in report.summary
 
 
 @needs_listening
-def test_sigkill_inside_of_a_pid_namespace_is_from_there(pcatch, victim):
-    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
-    if subprocess.run(unshare + ["true"], capture_output=True).returncode:
-        pytest.skip("unshare --pid is not possible here")
+def test_sender_outside_the_pid_namespace_that_is_gone_at_once_is_named_all_the_same(pcatch, victim):
+    kill = shutil.which("kill")
+    if not kill:
+        pytest.skip("no kill program here")
     program = str(victim("handled"))
-    inside = pcatch.start(*unshare, "sh", "-c", '"$0" none & read go; kill -9 $!; wait', program)
-    pid = until(lambda: running_pid(program), "the victim inside of the namespace")
+    inside, pid = in_namespace(pcatch, program, '"$0" none & wait $!; exit 3')
+    inside.said()
+    watcher = pcatch.attach(pid)
+    sender = pcatch.start(kill, "-9", str(pid))
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-from-outside"
+    assert (report.sender["kind"], report.sender["pid"]) == ("outside-namespace", sender.pid)
+    assert report.sender["ancestors"][0]["pid"] == os.getpid()
+    assert "kill (pid %d)" % sender.pid in report.summary
+
+
+@needs_listening
+def test_sigkill_inside_of_a_pid_namespace_is_from_there(pcatch, victim):
+    inside, pid = in_namespace(pcatch, str(victim("handled")), '"$0" none & read go; kill -9 $!; wait')
     watcher = pcatch.attach(pid)
     inside.go()
     assert watcher.wait() == 0
@@ -332,12 +355,7 @@ def test_sigkill_inside_of_a_pid_namespace_is_from_there(pcatch, victim):
 
 @needs_listening
 def test_end_of_a_pid_namespace_is_told_apart_from_a_kill(pcatch, victim):
-    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
-    if subprocess.run(unshare + ["true"], capture_output=True).returncode:
-        pytest.skip("unshare --pid is not possible here")
-    program = str(victim("handled"))
-    inside = pcatch.start(*unshare, "sh", "-c", '"$0" none & read go; exit 0', program)
-    pid = until(lambda: running_pid(program), "the victim inside of the namespace")
+    inside, pid = in_namespace(pcatch, str(victim("handled")), '"$0" none & read go; exit 0')
     watcher = pcatch.attach(pid)
     inside.go()
     assert watcher.wait() == 0

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <unistd.h>
 
 #include "live/census.h"
 #include "live/perf.h"
@@ -108,9 +109,10 @@ static struct bytes_made comm_record(uint32_t pid, uint32_t tid, const char *nam
 	return made;
 }
 
-static struct bytes_made fork_record(uint32_t pid, uint32_t parent, uint32_t tid, uint64_t at)
+static struct bytes_made task_record(uint32_t type, uint32_t pid, uint32_t parent, uint32_t tid,
+				     uint64_t at)
 {
-	struct bytes_made made = record(PERF_RECORD_FORK);
+	struct bytes_made made = record(type);
 
 	add(&made, &pid, 4);
 	add(&made, &parent, 4);
@@ -118,6 +120,26 @@ static struct bytes_made fork_record(uint32_t pid, uint32_t parent, uint32_t tid
 	add(&made, &parent, 4);
 	add(&made, &at, 8);
 	add_id(&made, parent, parent, at);
+	return made;
+}
+
+static struct bytes_made fork_record(uint32_t pid, uint32_t parent, uint32_t tid, uint64_t at)
+{
+	return task_record(PERF_RECORD_FORK, pid, parent, tid, at);
+}
+
+static struct bytes_made namespaces_record(uint32_t pid, uint64_t inode, uint64_t at)
+{
+	struct bytes_made made = record(PERF_RECORD_NAMESPACES);
+
+	add(&made, &pid, 4);
+	add(&made, &pid, 4);
+	add(&made, &(uint64_t){ NR_NAMESPACES }, 8);
+	for (uint64_t i = 0; i < NR_NAMESPACES; i++) {
+		add(&made, &(uint64_t){ 4 }, 8);
+		add(&made, &(uint64_t){ i == PID_NS_INDEX ? inode : 1 }, 8);
+	}
+	add_id(&made, pid, pid, at);
 	return made;
 }
 
@@ -148,6 +170,11 @@ static void test_records_say_who_and_when(void **state)
 	assert_true(perf_record_parse(made.data, made.len, &r));
 	assert_int_equal(r.task.pid, 8);
 	assert_int_equal(r.task.parent, 7);
+
+	made = namespaces_record(8, 4026531836, 3);
+	assert_true(perf_record_parse(made.data, made.len, &r));
+	assert_int_equal(r.namespaces.pid, 8);
+	assert_int_equal(r.namespaces.inode, 4026531836);
 
 	made = record(PERF_RECORD_LOST);
 	add(&made, &(uint64_t){ 1 }, 8);
@@ -243,6 +270,137 @@ static void test_census_puts_rings_in_order_by_time(void **state)
 	assert_null(census_find(&census, 30));
 }
 
+// Two processes of which /proc knows nothing: such numbers are not given.
+#define KILL ((1 << 22) + 20)
+#define SHELL ((1 << 22) + 10)
+
+static void test_sender_that_is_gone_gets_name_and_parents_from_the_records(void **state)
+{
+	static struct census census;
+	struct arena arena = {};
+	struct sender sender = { .process = { .pid = KILL, .uid = (uid_t)-1 } };
+
+	(void)state;
+	memset(&census, 0, sizeof(census));
+	// What it forked on another CPU may be read last of all.
+	note(&census, comm_record(KILL, KILL, "kill", 30));
+	census_complete(&census, true, &arena, &sender);
+	assert_string_equal(sender.process.comm, "kill");
+	assert_int_equal(sender.ancestors.n, 0);
+	note(&census, fork_record(KILL, SHELL, KILL, 20));
+	note(&census, comm_record(SHELL, SHELL, "sh", 12));
+	note(&census, fork_record(SHELL, (uint32_t)getpid(), SHELL, 10));
+	census_complete(&census, true, &arena, &sender);
+	assert_true(sender.ancestors.n >= 2);
+	assert_int_equal(sender.ancestors.v[0].pid, SHELL);
+	assert_string_equal(sender.ancestors.v[0].comm, "sh");
+	assert_int_equal(sender.ancestors.v[1].pid, getpid());
+	// One that lives is asked in /proc, and so are those above it.
+	assert_true(sender.ancestors.v[1].cmdline.n > 0);
+	assert_true(getppid() == 0 || sender.ancestors.v[2].pid == getppid());
+	// Once is enough.
+	size_t n = sender.ancestors.n;
+	census_complete(&census, true, &arena, &sender);
+	assert_int_equal(sender.ancestors.n, n);
+	arena_deinit(&arena);
+}
+
+static void test_of_a_storm_of_senders_names_and_parents_are_known_without_proc(void **state)
+{
+	static struct census census;
+	struct arena arena = {};
+	struct sender sender = { .process = { .pid = KILL, .uid = (uid_t)-1 } };
+
+	(void)state;
+	memset(&census, 0, sizeof(census));
+	note(&census, fork_record(KILL, (uint32_t)getpid(), KILL, 20));
+	note(&census, comm_record(KILL, KILL, "kill", 30));
+	census_complete(&census, false, &arena, &sender);
+	assert_string_equal(sender.process.comm, "kill");
+	assert_int_equal(sender.ancestors.n, 1);
+	assert_int_equal(sender.ancestors.v[0].pid, getpid());
+	assert_int_equal(sender.ancestors.v[0].cmdline.n, 0);
+	arena_deinit(&arena);
+}
+
+static void test_end_tells_whose_child_was_there_before_us(void **state)
+{
+	static struct census census;
+	struct arena arena = {};
+	struct sender sender = { .process = { .pid = KILL, .uid = (uid_t)-1 } };
+
+	(void)state;
+	memset(&census, 0, sizeof(census));
+	note(&census, task_record(PERF_RECORD_EXIT, KILL, SHELL, KILL, 20));
+	// A thread's end is not its process's, and who adopts an orphan did not fork it.
+	note(&census, fork_record(SHELL, 7, SHELL, 10));
+	note(&census, task_record(PERF_RECORD_EXIT, SHELL, 5, SHELL + 1, 21));
+	note(&census, task_record(PERF_RECORD_EXIT, SHELL, 1, SHELL, 22));
+	census_complete(&census, false, &arena, &sender);
+	assert_int_equal(sender.ancestors.n, 2);
+	assert_int_equal(sender.ancestors.v[0].pid, SHELL);
+	assert_int_equal(sender.ancestors.v[1].pid, 7);
+	// It takes the place of nobody.
+	note(&census, task_record(PERF_RECORD_EXIT, SHELL + CENSUS_SIZE, 1, SHELL + CENSUS_SIZE, 23));
+	assert_non_null(census_find(&census, SHELL));
+	arena_deinit(&arena);
+}
+
+static void test_number_that_is_used_again_is_no_parent(void **state)
+{
+	static struct census census;
+	struct arena arena = {};
+	struct sender sender = { .process = { .pid = KILL, .uid = (uid_t)-1 } };
+
+	(void)state;
+	memset(&census, 0, sizeof(census));
+	note(&census, fork_record(KILL, SHELL, KILL, 20));
+	note(&census, fork_record(SHELL, 7, SHELL, 25));
+	census_complete(&census, false, &arena, &sender);
+	assert_int_equal(sender.ancestors.n, 0);
+	// Two that are each other's parents would go on for ever.
+	note(&census, fork_record(SHELL, KILL, SHELL, 20));
+	census_complete(&census, false, &arena, &sender);
+	assert_true(sender.ancestors.n > 0 && sender.ancestors.n <= 64);
+	arena_deinit(&arena);
+}
+
+static void test_namespace_of_who_is_gone_is_that_of_its_last_record(void **state)
+{
+	static struct census census;
+
+	(void)state;
+	memset(&census, 0, sizeof(census));
+	// It is recorded right behind the fork, and may be read before it.
+	note(&census, namespaces_record(KILL, 100, 21));
+	note(&census, fork_record(KILL, SHELL, KILL, 20));
+	assert_int_equal(census_find(&census, KILL)->inode, 100);
+	note(&census, fork_record(KILL, SHELL, KILL, 30));
+	assert_int_equal(census_find(&census, KILL)->inode, 0);
+}
+
+static void test_outside_is_who_is_in_a_namespace_above(void **state)
+{
+	struct pid_namespace target = { .inode = 300, .above = { 200, 100 }, .n_above = 2, .depth = 3 };
+	struct pid_namespace ours = procfs_pid_namespace(getpid());
+
+	(void)state;
+	assert_true(procfs_is_outside(&(struct pid_namespace){ .inode = 100 }, &target));
+	assert_true(procfs_is_outside(&(struct pid_namespace){ .inode = 200, .depth = 2 }, &target));
+	assert_false(procfs_is_outside(&target, &target));
+	// Below it.
+	assert_false(procfs_is_outside(&(struct pid_namespace){ .inode = 400, .depth = 4 }, &target));
+	// Where it may not be seen which one it is, how deep it lies tells as well.
+	assert_true(procfs_is_outside(&(struct pid_namespace){ .depth = 2 }, &target));
+	assert_false(procfs_is_outside(&(struct pid_namespace){ .depth = 3 }, &target));
+	// Of one that is not known nothing can be said.
+	assert_false(procfs_is_outside(&(struct pid_namespace){}, &target));
+	assert_false(procfs_is_outside(&target, &(struct pid_namespace){}));
+	assert_true(ours.inode && ours.depth > 0);
+	assert_false(procfs_is_outside(&ours, &ours));
+	assert_int_equal(procfs_pid_namespace(KILL).inode, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +411,12 @@ int main(void)
 		cmocka_unit_test(test_records_cut_anywhere_are_none_or_whole),
 		cmocka_unit_test(test_census_knows_names_and_parents),
 		cmocka_unit_test(test_census_puts_rings_in_order_by_time),
+		cmocka_unit_test(test_sender_that_is_gone_gets_name_and_parents_from_the_records),
+		cmocka_unit_test(test_of_a_storm_of_senders_names_and_parents_are_known_without_proc),
+		cmocka_unit_test(test_end_tells_whose_child_was_there_before_us),
+		cmocka_unit_test(test_number_that_is_used_again_is_no_parent),
+		cmocka_unit_test(test_namespace_of_who_is_gone_is_that_of_its_last_record),
+		cmocka_unit_test(test_outside_is_who_is_in_a_namespace_above),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
