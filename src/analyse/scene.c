@@ -395,7 +395,7 @@ static const char *name_of(const struct process_ref *process)
 
 const char *scene_sender(struct opinion *opinion, const struct sender *sender)
 {
-	const char *name = name_of(&sender->process);
+	const char *name = name_of(&sender->process), *outside = "";
 
 	switch (sender->kind) {
 	case SENDER_SELF:
@@ -403,7 +403,10 @@ const char *scene_sender(struct opinion *opinion, const struct sender *sender)
 	case SENDER_KERNEL:
 		return "the kernel";
 	case SENDER_OUTSIDE:
-		return "outside of its pid namespace";
+		if (!sender->process.pid)
+			return "outside of its pid namespace";
+		outside = " outside of its pid namespace";
+		break;
 	case SENDER_PROCESS:
 		break;
 	case SENDER_UNKNOWN:
@@ -412,9 +415,9 @@ const char *scene_sender(struct opinion *opinion, const struct sender *sender)
 		break;
 	}
 	if (name)
-		return opinion_text(opinion, "%s (pid %d)", opinion_clip(opinion, name, 40),
-				    (int)sender->process.pid);
-	return opinion_text(opinion, "pid %d", (int)sender->process.pid);
+		return opinion_text(opinion, "%s (pid %d)%s", opinion_clip(opinion, name, 40),
+				    (int)sender->process.pid, outside);
+	return opinion_text(opinion, "pid %d%s", (int)sender->process.pid, outside);
 }
 
 static const char *command(struct opinion *opinion, const strings *cmdline)
@@ -437,7 +440,8 @@ const char *scene_full_sender(struct opinion *opinion, const struct sender *send
 {
 	const char *user = "", *cmdline = "", *gone = "";
 
-	if (sender->kind != SENDER_PROCESS && sender->kind != SENDER_UNKNOWN)
+	if (sender->kind == SENDER_SELF || sender->kind == SENDER_KERNEL ||
+	    (sender->kind == SENDER_OUTSIDE && !sender->process.pid))
 		return scene_sender(opinion, sender);
 	if (sender->user)
 		user = opinion_text(opinion, ", user %s", opinion_clip(opinion, sender->user, 64));
@@ -683,17 +687,25 @@ void scene_tell_python(const struct findings *findings, struct opinion *opinion,
 		opinion_for(opinion, "python", "called from %s", scene_full_place(opinion, own));
 }
 
+// Container runtimes start a process for each signal that they send; from inside it is nobody.
+static bool is_same_asker(const struct sender *a, const struct sender *b)
+{
+	if (a->kind == SENDER_OUTSIDE && b->kind == SENDER_OUTSIDE)
+		return true;
+	return a->process.pid && a->process.pid == b->process.pid;
+}
+
 const struct signal_event *scene_before(const struct findings *findings, const struct sender *sender,
 					int signo, int64_t *elapsed_ret)
 {
 	const struct snapshot *snapshot = findings->snapshot;
 
-	for (size_t i = snapshot->death.earlier.n; sender->process.pid && i-- > 0;) {
+	for (size_t i = snapshot->death.earlier.n; i-- > 0;) {
 		const struct signal_event *event = &snapshot->death.earlier.v[i];
 		int number = event->info.signo;
 		int64_t elapsed = snapshot->time.death - event->last;
 
-		if (number == signo || event->sender.process.pid != sender->process.pid ||
+		if (number == signo || !is_same_asker(&event->sender, sender) ||
 		    (number != SIGTERM && number != SIGINT && number != SIGQUIT &&
 		     number != SIGABRT))
 			continue;

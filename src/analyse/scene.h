@@ -82,7 +82,7 @@ const struct signal_event *scene_asked_to_stop(const struct findings *findings, 
 
 /*
  * The last request to end that SENDER made before SIGNO, if it is recent enough to be of the same
- * story; NULL when there is none.
+ * story; NULL when there is none. Everybody outside of the pid namespace counts as one.
  */
 const struct signal_event *scene_before(const struct findings *findings, const struct sender *sender,
 					int signo, int64_t *elapsed_ret);

@@ -330,48 +330,6 @@ bool judge_parent_death(const struct findings *findings, struct opinion *opinion
 	return true;
 }
 
-static const char *named_outside(struct opinion *opinion, const struct sender *sender)
-{
-	struct sender process = *sender;
-
-	process.kind = SENDER_PROCESS;
-	return opinion_text(opinion, "%s, ", scene_sender(opinion, &process));
-}
-
-bool judge_sent_from_outside(const struct findings *findings, struct opinion *opinion)
-{
-	if (findings->snapshot->death.kind != DEATH_SIGNAL ||
-	    scene_raiser(findings) != RAISED_FROM_OUTSIDE)
-		return false;
-	const char *signal = scene_signal(opinion, scene_signo(findings));
-	const struct sender *sender = &findings->snapshot->death.sender;
-	bool known = sender->process.pid > 0;
-	opinion_claim(
-		opinion, CAUSE_KILLED_FROM_OUTSIDE, CERTAIN,
-		"%s from %soutside of its container (pid namespace) killed it%s.", signal,
-		known ? named_outside(opinion, sender) : "",
-		known ? "" : ": mostly the container runtime or the node stopping it");
-	if (known)
-		scene_tell_sender(findings, opinion, sender);
-	else
-	opinion_for(opinion, "siginfo",
-		    "%s was sent by a process, and its pid is 0: the sender is not in "
-		    "this pid namespace",
-		    signal);
-	scene_tell_python(findings, opinion, "at that moment it was at");
-	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH, "%s was sent, not raised by an instruction",
-			 signal);
-	if (!known)
-		opinion_gap(opinion, "who sent the signal",
-			    "the sender is outside of the pid namespace",
-			    "run pcatch on the host, outside of the container, with the right to "
-			    "listen to who sends signals (root or CAP_PERFMON)");
-	opinion_advise(opinion,
-		       "Look at the events of the container runtime or the orchestrator at that "
-		       "time (docker events, kubectl describe pod): stop, eviction, failed probe.");
-	return true;
-}
-
 // SIGTERM, SIGINT, SIGQUIT and SIGKILL are how a process is ended; any other signal was more likely
 // meant to say something, or for somebody else.
 static bool is_order_to_end(int signo)
@@ -448,6 +406,72 @@ static const char *reason_of(const struct sender *sender, int signo,
 	return keeper ? supervisor_reason(keeper, signo, before ? before->info.signo : 0) : NULL;
 }
 
+// " 10 s after SIGTERM", "": what BEFORE, which may be NULL, had to do with it.
+static const char *after_request(struct opinion *opinion, const struct signal_event *before,
+				 int64_t elapsed)
+{
+	return before ? opinion_text(opinion, " %s after %s", scene_duration(opinion, elapsed),
+				     scene_signal(opinion, before->info.signo))
+		      : "";
+}
+
+static void tell_reason(struct opinion *opinion, const struct sender *sender, const char *signal,
+			const struct signal_event *before, const char *reason)
+{
+	if (reason)
+		opinion_for(opinion, "supervisor", "%s%s from %s usually means: %s", signal,
+			    before ? " after such a request" : "", supervisor_title(sender), reason);
+}
+
+/*
+ * That the sender is not in the process's container says more than that it is above it: every
+ * process of the host is outside, and whatever runs containers is an ancestor of all that is in them.
+ */
+bool judge_sent_from_outside(const struct findings *findings, struct opinion *opinion)
+{
+	if (findings->snapshot->death.kind != DEATH_SIGNAL ||
+	    scene_raiser(findings) != RAISED_FROM_OUTSIDE)
+		return false;
+	int signo = scene_signo(findings);
+	const char *signal = scene_signal(opinion, signo), *likely = "";
+	const struct sender *sender = &findings->snapshot->death.sender;
+	struct sender named = *sender;
+	bool known = sender->process.pid > 0;
+	int64_t elapsed;
+	const struct signal_event *before = scene_before(findings, sender, signo, &elapsed);
+	const char *reason = known ? reason_of(sender, signo, before) : NULL;
+	if (reason)
+		likely = opinion_text(opinion, ", likely: %s", reason);
+	else if (!known)
+		likely = ": mostly the container runtime or the node stopping it";
+	named.kind = SENDER_PROCESS;
+	opinion_claim(opinion, CAUSE_KILLED_FROM_OUTSIDE, CERTAIN,
+		      "%s from %s%soutside of its container (pid namespace) killed it%s%s%s.", signal,
+		      known ? scene_sender(opinion, &named) : "", known ? ", " : "",
+		      after_request(opinion, before, elapsed), likely,
+		      scene_main_place(findings, opinion));
+	tell_reason(opinion, sender, signal, before, reason);
+	if (known)
+		scene_tell_sender(findings, opinion, sender);
+	else
+		opinion_for(opinion, "siginfo",
+			    "%s was sent by a process, and its pid is 0: the sender is not in "
+			    "this pid namespace",
+			    signal);
+	scene_tell_python(findings, opinion, "at that moment it was at");
+	opinion_rule_out(opinion, CAUSE_NATIVE_CRASH, "%s was sent, not raised by an instruction",
+			 signal);
+	if (!known)
+		opinion_gap(opinion, "who sent the signal",
+			    "the sender is outside of the pid namespace",
+			    "run pcatch on the host, outside of the container, with the right to "
+			    "listen to who sends signals (root or CAP_PERFMON)");
+	opinion_advise(opinion,
+		       "Look at the events of the container runtime or the orchestrator at that "
+		       "time (docker events, kubectl describe pod): stop, eviction, failed probe.");
+	return true;
+}
+
 /*
  * gunicorn's way to end a worker that hangs: it sends SIGABRT, which the worker takes in Python and
  * exits by. The exit is the worker's own; that it had to is its supervisor's decision.
@@ -507,7 +531,7 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 	enum cause cause = !is_order_to_end(signo) ? CAUSE_TERMINATED_BY_SIGNAL
 			   : supervisor		   ? CAUSE_KILLED_BY_SUPERVISOR
 						   : CAUSE_KILLED_BY_PROCESS;
-	const char *signal = scene_signal(opinion, signo), *relation = "", *after = "", *likely = "";
+	const char *signal = scene_signal(opinion, signo), *relation = "", *likely = "";
 	if (sender.relation == RELATION_PARENT)
 		relation = ", its parent,";
 	else if (sender.relation == RELATION_CHILD)
@@ -516,20 +540,16 @@ bool judge_sent(const struct findings *findings, struct opinion *opinion)
 		relation = ", its supervisor,";
 	int64_t elapsed;
 	const struct signal_event *before = scene_before(findings, &sender, signo, &elapsed);
-	if (before)
-		after = opinion_text(opinion, " %s after %s", scene_duration(opinion, elapsed),
-				     scene_signal(opinion, before->info.signo));
 	const char *reason = reason_of(&sender, signo, before);
 	if (sender.on_behalf)
 		likely = " by way of the kernel, likely with all of its cgroup (cgroup.kill)";
 	else if (reason)
 		likely = opinion_text(opinion, ", likely: %s", reason);
 	opinion_claim(opinion, cause, CERTAIN, "%s from %s%s killed it%s%s%s.", signal,
-		      scene_sender(opinion, &sender), relation, after, likely,
+		      scene_sender(opinion, &sender), relation,
+		      after_request(opinion, before, elapsed), likely,
 		      scene_main_place(findings, opinion));
-	if (reason)
-		opinion_for(opinion, "supervisor", "%s%s from %s usually means: %s", signal,
-			    before ? " after such a request" : "", supervisor_title(&sender), reason);
+	tell_reason(opinion, &sender, signal, before, reason);
 	scene_tell_sender(findings, opinion, &sender);
 	if (sender.on_behalf)
 		opinion_for(opinion, "tracepoint",

@@ -731,6 +731,37 @@ static void term_from_outside(struct world *w)
 	running(w), dies(w, SIGTERM, SI_USER, 0);
 }
 
+// Whoever runs a container is above everything that is in it.
+static void kill_by_ancestor_outside(struct world *w)
+{
+	running(w), dies(w, SIGKILL, SI_USER, 0);
+	w->snapshot.death.sender = (struct sender){
+		.kind = SENDER_OUTSIDE,
+		.process = { .pid = 55, .uid = 0, .comm = (char *)"pytest" },
+		.relation = RELATION_ANCESTOR,
+		.source = SOURCE_TRACEPOINT,
+	};
+}
+
+// It starts a process for each signal.
+static void docker_stop(struct world *w)
+{
+	kill_by_ancestor_outside(w);
+	w->snapshot.death.sender.process.comm = (char *)"runc";
+	w->snapshot.death.sender.relation = RELATION_OTHER;
+	struct signal_event *e = LIST_ADD(&w->findings.arena, &w->snapshot.death.earlier);
+	assert_non_null(e);
+	*e = (struct signal_event){
+		.info = { .signo = SIGTERM },
+		.at = NOW - INT64_C(10000000000),
+		.last = NOW - INT64_C(10000000000),
+		.count = 1,
+		.disposition = SIGNAL_HANDLED,
+		.sender = w->snapshot.death.sender,
+	};
+	e->sender.process.pid = 54;
+}
+
 // The sender was gone before anybody could look, so nobody filled in what siginfo alone says.
 static void term_by_nobody_known(struct world *w)
 {
@@ -1095,6 +1126,10 @@ static const struct {
 	CASE(term_by_ancestor, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, "its ancestor",
 	     "killer (pid 55)"),
 	CASE(term_from_outside, CAUSE_KILLED_FROM_OUTSIDE, CERTAIN, NULL, "outside", "SIGTERM"),
+	CASE(kill_by_ancestor_outside, CAUSE_KILLED_FROM_OUTSIDE, CERTAIN, "pytest (pid 55)", "outside",
+	     "pytest (pid 55)"),
+	CASE(docker_stop, CAUSE_KILLED_FROM_OUTSIDE, CERTAIN, "the container runtime", "outside",
+	     "10.0 s after SIGTERM", "grace time"),
 	CASE(term_by_nobody_known, CAUSE_KILLED_BY_PROCESS, CERTAIN, "had ended", "pid 55"),
 	CASE(term_forwarded, CAUSE_KILLED_BY_PROCESS, CERTAIN, "passed on by pcatch run", "pid 55"),
 	CASE(interrupt_key, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "/dev/pts/3", "^C"),
