@@ -223,6 +223,9 @@ FIELDS = [
     ("function_name", ["PyFunctionObject:func_name"]),
     ("function_qualname", ["PyFunctionObject:func_qualname"]),
     ("function_module", ["PyFunctionObject:func_module"]),
+    ("function_closure", ["PyFunctionObject:func_closure"]),
+    ("partial_function", ["partialobject:fn"]),
+    ("partial_args", ["partialobject:args"]),
     ("method_function", ["PyMethodObject:im_func"]),
     ("method_self", ["PyMethodObject:im_self"]),
     ("builtin_self", ["PyCFunctionObject:m_self"]),
@@ -343,7 +346,7 @@ PUBLISHED_ASYNCIO = {
 ASYNCIO = r"(fut|task|futureiter|stepwrapper|interp|tstate)_"
 
 # Members of objects that only some .c file knows.
-UNKNOWN = r"(fut|task|futureiter|stepwrapper|coro_wrapper|asend|athrow|anext)_"
+UNKNOWN = r"(fut|task|futureiter|stepwrapper|coro_wrapper|asend|athrow|anext|partial)_"
 
 INSIDE_GDB = r'''
 import gdb

@@ -82,6 +82,7 @@
 	F(gen_frame) F(gen_iframe) F(gen_state) F(gen_running) F(gen_code) F(gen_name)             \
 	F(gen_qualname) F(coro_wrapper_coro) F(asend_gen) F(athrow_gen) F(anext_wrapped)           \
 	F(function_code) F(function_name) F(function_qualname) F(function_module)                  \
+	F(function_closure) F(partial_function) F(partial_args)                                    \
 	F(method_function) F(method_self) F(builtin_self) F(module_dict) F(weakref_object)         \
 	F(oldclass_name) F(oldinstance_class) F(oldinstance_dict) F(llist_next)                    \
 	F(fut_loop) F(fut_state) F(fut_result) F(fut_exception) F(fut_callback) F(fut_callbacks)   \

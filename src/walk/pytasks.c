@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "../cleanup.h"
+#include "pyfuture.h"
 #include "pyitems.h"
 
 #define MAX_CHAIN 1024 // coroutines that await each other
 #define MAX_FRAMES ((size_t)1 << 18) // of all tasks
-#define MAX_BASES 16
 #define MAX_NAME  256
-#define MAX_CHILDREN 1024 // of one gather()
+#define MAX_WAITERS 1024 // of one task
 
 struct walk {
 	struct py_frames *f;
@@ -26,38 +26,6 @@ static struct error *field_of(struct walk *w, taddr object, uint32_t offset, tad
 {
 	*ret = 0;
 	return offset == PY_NONE ? NULL : mem_u64(w->reader->mem, object + offset, ret);
-}
-
-// A member of a task: of one of the C module where it lies, of one in Python by its attribute.
-struct member {
-	uint32_t offset;
-	const char *attribute;
-};
-
-static struct error *member_of(struct walk *w, taddr task, const struct py_type *type, bool native,
-			       struct member member, taddr *ret)
-{
-	return native ? field_of(w, task, member.offset, ret)
-		      : py_attribute(w->reader, task, type, member.attribute, ret);
-}
-
-// Is the class at AT, or one of its bases, called NAME?
-static bool derives_from(struct walk *w, taddr at, const char *name)
-{
-	char text[64];
-
-	for (int i = 0; i < MAX_BASES && at; i++) {
-		taddr name_at;
-
-		if (error_drop(mem_u64(w->reader->mem, at + w->o->type_name, &name_at)))
-			return false;
-		size_t n = mem_read_some(w->reader->mem, name_at, text, strlen(name) + 1);
-		if (n == strlen(name) + 1 && !memcmp(text, name, n))
-			return true;
-		if (error_drop(mem_u64(w->reader->mem, at + w->o->type_base, &at)))
-			return false;
-	}
-	return false;
 }
 
 static struct error *read_text(struct walk *w, taddr at, char **ret)
@@ -258,15 +226,14 @@ static struct error *follow_chain(struct walk *w, taddr at, struct py_task *task
 	return err;
 }
 
-static struct error *read_names(struct walk *w, taddr at, const struct py_type *type, bool native,
-				taddr coroutine, struct py_task *task)
+static struct error *read_names(struct walk *w, const struct py_future *future, taddr coroutine,
+				struct py_task *task)
 {
 	struct py_type of = {};
 	taddr name = 0, qualified = 0;
 	uint32_t digit = 0;
 
-	struct error *err = member_of(w, at, type, native,
-				      (struct member){ w->o->task_name, "_name" }, &name);
+	struct error *err = py_future_member(w->reader, future, w->o->task_name, "_name", &name);
 	if (!err && name)
 		err = py_type_of(w->reader, name, &of);
 	if (!err && of.kind == PY_STR)
@@ -287,39 +254,37 @@ static struct error *read_names(struct walk *w, taddr at, const struct py_type *
 	return err;
 }
 
-// Whether the task at AT has not ended; one of the Python module has its state as a text.
-static struct error *is_pending(struct walk *w, taddr at, const struct py_type *type, bool native,
-				bool *ret)
+// Whether the task has not ended; one of the Python module has its state as a text.
+static struct error *is_pending(struct walk *w, const struct py_future *future, bool *ret)
 {
 	uint32_t number;
 	taddr state;
 
-	if (native) {
-		struct error *err = mem_u32(w->reader->mem, at + w->o->fut_state, &number);
+	if (future->native) {
+		struct error *err = mem_u32(w->reader->mem, future->at + w->o->fut_state, &number);
 
 		*ret = number == 0;
 		return err;
 	}
-	struct error *err = py_attribute(w->reader, at, type, "_state", &state);
+	struct error *err = py_attribute(w->reader, future->at, &future->type, "_state", &state);
 	// Until it is set for the first time it is that of the class.
 	*ret = !err && (!state || py_text_is(w->reader, state, "PENDING"));
 	return err;
 }
 
-static struct error *read_task(struct walk *w, taddr at, const struct py_type *type, bool native,
-			       struct py_task *task)
+static struct error *read_task(struct walk *w, const struct py_future *future, struct py_task *task)
 {
-	const struct member coro = { w->o->task_coro, "_coro" }, loop = { w->o->fut_loop, "_loop" },
-			    waiter = { w->o->task_waiter, "_fut_waiter" };
 	taddr coroutine = 0;
 
-	struct error *err = member_of(w, at, type, native, coro, &coroutine);
+	struct error *err =
+		py_future_member(w->reader, future, w->o->task_coro, "_coro", &coroutine);
 	if (!err)
-		err = member_of(w, at, type, native, loop, &task->loop);
+		err = py_future_member(w->reader, future, w->o->fut_loop, "_loop", &task->loop);
 	if (!err)
-		err = member_of(w, at, type, native, waiter, &task->waiter);
+		err = py_future_member(w->reader, future, w->o->task_waiter, "_fut_waiter",
+				       &task->waiter);
 	if (!err)
-		err = read_names(w, at, type, native, coroutine, task);
+		err = read_names(w, future, coroutine, task);
 	return err ? err : follow_chain(w, coroutine, task);
 }
 
@@ -362,36 +327,6 @@ static struct error *add_waiter(struct walk *w, struct py_task *awaited, const s
 	return NULL;
 }
 
-// Who awaits whom: a task directly, or as one of those that gather() made one future of.
-static struct error *tie_waiter(struct walk *w, const struct py_task *by)
-{
-	struct py_items items = {};
-	struct py_type type = {};
-	taddr children = 0, child = 0;
-
-	if (!by->waiter)
-		return NULL;
-	struct py_task *direct = w->reader->touch_only ? NULL : task_at(w, by->waiter);
-	if (direct)
-		return add_waiter(w, direct, by);
-	struct error *err = py_type_of(w->reader, by->waiter, &type);
-	if (!err && py_type_is(&type, "_GatheringFuture"))
-		err = py_attribute(w->reader, by->waiter, &type, "_children", &children);
-	if (!err && children)
-		err = py_type_of(w->reader, children, &type);
-	if (!err && children)
-		err = py_items_begin(w->reader, children, &type, &items);
-	for (int i = 0; !err && children && i < MAX_CHILDREN; i++) {
-		err = py_items_next(&items, &child, NULL);
-		if (err || !child)
-			break;
-		struct py_task *awaited = w->reader->touch_only ? NULL : task_at(w, child);
-		if (awaited)
-			err = add_waiter(w, awaited, by);
-	}
-	return err;
-}
-
 // From 3.14 on a task has who awaits it, whether by gather(), wait() or a group: one, or a set.
 static struct error *tie_awaited_by(struct walk *w, struct py_task *task)
 {
@@ -410,7 +345,7 @@ static struct error *tie_awaited_by(struct walk *w, struct py_task *task)
 		if (!err)
 			err = py_items_begin(w->reader, by, &type, &items);
 	}
-	for (int i = 0; !err && by && i < MAX_CHILDREN; i++) {
+	for (int i = 0; !err && by && i < MAX_WAITERS; i++) {
 		if (is_set)
 			err = py_items_next(&items, &by, NULL);
 		const struct py_task *found =
@@ -423,53 +358,48 @@ static struct error *tie_awaited_by(struct walk *w, struct py_task *task)
 	return err;
 }
 
-// A task of a TaskGroup calls a method of that when it is done; who made the group waits for it then.
-static struct error *tie_group(struct walk *w, struct py_task *task)
+// Who waits for the task itself, or for what gather() and its like have made of it.
+static struct error *tie_waiting(struct walk *w, struct py_task *task,
+				 const struct py_completed *completed)
 {
-	struct py_type type = {};
-	taddr callback, group = 0, parent = 0, completed = 0;
+	struct error *err = NULL;
 
-	struct error *err = field_of(w, task->at, w->o->fut_callback, &callback);
-	if (!err && callback)
-		err = py_type_of(w->reader, callback, &type);
-	if (err || !callback || type.kind != PY_METHOD)
-		return err;
-	err = mem_u64(w->reader->mem, callback + w->o->method_self, &group);
-	if (!err)
-		err = py_type_of(w->reader, group, &type);
-	if (err || !py_type_is(&type, "TaskGroup"))
-		return err;
-	err = py_attribute(w->reader, group, &type, "_parent_task", &parent);
-	if (!err)
-		err = py_attribute(w->reader, group, &type, "_on_completed_fut", &completed);
-	const struct py_task *by =
-		err || !parent || w->reader->touch_only ? NULL : task_at(w, parent);
-	// The body of its block may still run.
-	return by && by->waiter && by->waiter == completed ? add_waiter(w, task, by) : err;
+	for (size_t i = 0; i < w->state->tasks.n && !err; i++) {
+		const struct py_task *by = &w->state->tasks.v[i];
+		bool waits = by->waiter == task->at;
+
+		for (size_t k = 0; k < completed->n && !waits; k++)
+			waits = by->waiter == completed->v[k];
+		if (waits && by != task)
+			err = add_waiter(w, task, by);
+	}
+	return err;
 }
 
-static struct error *tie_task(struct walk *w, struct py_task *task, bool native)
+static struct error *tie_task(struct walk *w, const struct py_future *future, struct py_task *task)
 {
-	struct error *err = tie_waiter(w, task);
+	struct py_completed completed = {};
 
-	if (!err && native)
-		err = tie_awaited_by(w, task);
-	return err || !native ? err : tie_group(w, task);
+	struct error *err = py_frames_gap(
+		w->f, "what awaits an asyncio task",
+		py_future_completes(w->reader, future->at, &completed));
+	if (!err && !w->reader->touch_only)
+		err = tie_waiting(w, task, &completed);
+	return err || !future->native ? err : tie_awaited_by(w, task);
 }
 
 static struct error *add_task(struct walk *w, taddr at)
 {
-	struct py_type type = {};
+	struct py_future future = {};
 	bool pending = false;
 
 	if (!at || seen_find(&w->seen, at))
 		return NULL;
 	if (py_reader_late(w->reader))
 		return py_limit("the time for them was up after %zu", w->seen.n);
-	struct error *err = py_type_of(w->reader, at, &type);
-	bool native = !err && derives_from(w, type.at, "_asyncio.Task");
+	struct error *err = py_future_of(w->reader, at, &future);
 	if (!err)
-		err = is_pending(w, at, &type, native, &pending);
+		err = is_pending(w, &future, &pending);
 	if (err || !pending)
 		return err;
 	if (w->seen.n >= PY_MAX_TASKS) {
@@ -480,7 +410,7 @@ static struct error *add_task(struct walk *w, taddr at)
 	if (err)
 		return err;
 	struct py_task task = { .at = at };
-	err = read_task(w, at, &type, native, &task);
+	err = read_task(w, &future, &task);
 	// What is broken in one task is no news about the others.
 	if (err && err->kind != ERROR_NOMEM) {
 		w->f->broken |= err->kind != ERROR_UNSUPPORTED;
@@ -489,7 +419,7 @@ static struct error *add_task(struct walk *w, taddr at)
 		err = task.gap ? NULL : error_nomem();
 	}
 	if (!err && w->reader->touch_only)
-		return py_frames_gap(w->f, "what awaits it", tie_task(w, &task, native));
+		return py_frames_gap(w->f, "what awaits it", tie_task(w, &future, &task));
 	struct py_task *to = err ? NULL : LIST_ADD(&w->state->arena, &w->state->tasks);
 	if (!to)
 		return err ? err : error_nomem();
@@ -619,13 +549,13 @@ static struct error *tie_waiters(struct walk *w, size_t first)
 	qsort(w->state->tasks.v, n, sizeof(struct py_task), compare_tasks);
 	for (size_t i = 0; i < n && !err; i++) {
 		struct py_task *task = &w->state->tasks.v[i];
-		struct py_type type = {};
+		struct py_future future;
 
 		if (task->number < first)
 			continue;
-		err = py_type_of(w->reader, task->at, &type);
+		err = py_future_of(w->reader, task->at, &future);
 		if (!err)
-			err = tie_task(w, task, derives_from(w, type.at, "_asyncio.Task"));
+			err = tie_task(w, &future, task);
 		err = py_frames_gap(w->f, "what awaits an asyncio task", err);
 	}
 	qsort(w->state->tasks.v, n, sizeof(struct py_task), compare_numbers);
@@ -658,6 +588,7 @@ struct error *py_tasks_walk(struct py_frames *f, taddr interpreter, const taddr 
 	seen_deinit(&w.seen);
 	err = py_frames_gap(f, "asyncio tasks", err);
 	if (!err)
-		err = py_frames_gap(f, "threads of asyncio tasks", tie_threads(&w, tstates, n_tstates));
+		err = py_frames_gap(f, "threads of asyncio tasks",
+				    tie_threads(&w, tstates, n_tstates));
 	return err ? err : tie_waiters(&w, first);
 }

@@ -15,7 +15,7 @@
  */
 #define FAKE_BASE ((taddr)0x7f1200000000)
 #define FAKE_ROOM ((size_t)8 << 20)
-#define FAKE_POINTERS 128
+#define FAKE_POINTERS 256
 #define FAKE_FIRST_LINE 10
 
 struct fake {

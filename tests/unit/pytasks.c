@@ -17,17 +17,20 @@
 #include "cleanup.h"
 #include "pyfake.h"
 
-#define FLAG_STR  ((uint64_t)1 << 28)
-#define FLAG_DICT ((uint64_t)1 << 29)
-#define LOOP	  ((taddr)0x1230)
-#define SLOTS	  8
+#define FLAG_LIST  ((uint64_t)1 << 25)
+#define FLAG_TUPLE ((uint64_t)1 << 26)
+#define FLAG_STR   ((uint64_t)1 << 28)
+#define FLAG_DICT  ((uint64_t)1 << 29)
+#define LOOP	   ((taddr)0x1230)
+#define SLOTS	   8
 
 enum { PARENT, CHILD, TASKS };
 
 struct asyncio {
 	struct fake f;
 	taddr dict_type, set_type, weakref_type, module_type, coroutine_type, task_type,
-		weakset_type, future_type;
+		weakset_type, future_type, tuple_type, list_type, cell_type, function_type,
+		method_type, partial_type, group_type;
 	taddr set, ring; /* where tasks are listed; 0: the version has none */
 	taddr tasks[TASKS], coroutines[TASKS], inner, names[TASKS], qualname;
 };
@@ -125,6 +128,87 @@ static taddr make_coroutine(struct asyncio *a, taddr code, int offset, taddr awa
 	return ret;
 }
 
+static taddr make_tuple(struct asyncio *a, const taddr *items, size_t n)
+{
+	struct fake *f = &a->f;
+	taddr ret = make_object(f, a->tuple_type);
+
+	fake_put64(f, ret + f->py.offsets.object_size, n);
+	for (size_t i = 0; i < n; i++)
+		fake_point(f, ret + f->py.offsets.tuple_items + 8 * i, items[i], "item of a tuple");
+	return ret;
+}
+
+// A function of MODULE, called NAME, with a variable "other" and one called VARIABLE from outside.
+static taddr make_closure(struct asyncio *a, const char *module, const char *name,
+			  const char *variable, taddr value)
+{
+	struct fake *f = &a->f;
+	const union py_offsets *o = &f->py.offsets;
+	taddr ret = make_object(f, a->function_type), code = fake_code(f, f->names[0]);
+	taddr names[] = { make_text(f, "fut"), make_text(f, "other"), make_text(f, variable) };
+	taddr cells[] = { make_object(f, a->cell_type), make_object(f, a->cell_type) };
+
+	if (o->code_freevars != PY_NONE) {
+		fake_point(f, code + o->code_freevars, make_tuple(a, names + 1, 2),
+			   "free variables");
+	} else {
+		fake_point(f, code + o->code_localsplusnames, make_tuple(a, names, 3), "variables");
+		fake_point(f, code + o->code_localspluskinds, fake_bytes(f, "\x20\x80\x80", 3),
+			   "kinds of variables");
+	}
+	fake_put64(f, cells[0] + o->cell_value, a->tasks[CHILD]);
+	fake_point(f, cells[1] + o->cell_value, value, "what a cell holds");
+	fake_point(f, ret + o->function_code, code, "code of a function");
+	fake_point(f, ret + o->function_closure, make_tuple(a, cells, 2), "a closure");
+	fake_point(f, ret + o->function_qualname, make_text(f, name), "a function's name");
+	fake_point(f, ret + o->function_module, make_text(f, module), "a function's module");
+	return ret;
+}
+
+static taddr make_group(struct asyncio *a, taddr completed)
+{
+	taddr ret = make_object(&a->f, a->group_type);
+
+	fake_point(&a->f, ret + 64, make_dict(a, "_on_completed_fut", completed), "a group's dict");
+	return ret;
+}
+
+static taddr make_method(struct asyncio *a, taddr object)
+{
+	taddr ret = make_object(&a->f, a->method_type);
+
+	fake_point(&a->f, ret + a->f.py.offsets.method_self, object, "object of a method");
+	return ret;
+}
+
+static taddr make_partial(struct asyncio *a, taddr function, taddr arg)
+{
+	const union py_offsets *o = &a->f.py.offsets;
+	taddr ret = make_object(&a->f, a->partial_type);
+
+	fake_point(&a->f, ret + o->partial_function, function, "function of a partial");
+	fake_point(&a->f, ret + o->partial_args, make_tuple(a, &arg, 1), "arguments of a partial");
+	return ret;
+}
+
+// FUTURE calls FIRST, and then SECOND, which may be 0.
+static void hang(struct asyncio *a, taddr future, taddr first, taddr second)
+{
+	struct fake *f = &a->f;
+	const union py_offsets *o = &f->py.offsets;
+	taddr list = make_object(f, a->list_type), items = fake_room(f, 16);
+	taddr pair[] = { second, first };
+
+	fake_point(f, future + o->fut_callback, first, "first callback");
+	if (!second)
+		return;
+	fake_put64(f, list + o->object_size, 1);
+	fake_point(f, list + o->list_items, items, "items of a list");
+	fake_point(f, items, make_tuple(a, pair, 2), "callback and context");
+	fake_point(f, future + o->fut_callbacks, list, "callbacks");
+}
+
 static taddr make_task(struct asyncio *a, taddr coroutine, taddr name, taddr waiter)
 {
 	struct fake *f = &a->f;
@@ -213,8 +297,18 @@ static void asyncio_make(struct asyncio *a, const struct py_layout *py, bool spr
 	a->task_type = make_type(f, "_asyncio.Task", 0);
 	a->future_type = make_type(f, "_asyncio.Future", 0);
 	a->weakset_type = make_type(f, "WeakSet", 0);
-	fake_put64(f, a->weakset_type + py->offsets.type_dictoffset, 64);
-	fake_put64(f, a->weakset_type + py->offsets.type_basicsize, 128);
+	a->tuple_type = make_type(f, "tuple", FLAG_TUPLE);
+	a->list_type = make_type(f, "list", FLAG_LIST);
+	a->cell_type = make_type(f, "cell", 0);
+	a->function_type = make_type(f, "function", 0);
+	a->method_type = make_type(f, "method", 0);
+	a->partial_type = make_type(f, "functools.partial", 0);
+	a->group_type = make_type(f, "TaskGroup", 0);
+	const taddr with_dict[] = { a->weakset_type, a->group_type };
+	for (size_t i = 0; i < ARRAY_SIZE(with_dict); i++) {
+		fake_put64(f, with_dict[i] + py->offsets.type_dictoffset, 64);
+		fake_put64(f, with_dict[i] + py->offsets.type_basicsize, 128);
+	}
 	a->qualname = make_text(f, "Server.serve");
 	a->names[PARENT] = make_text(f, "parent");
 	a->names[CHILD] = make_text(f, "child");
@@ -228,12 +322,31 @@ static void asyncio_make(struct asyncio *a, const struct py_layout *py, bool spr
 	list_tasks(a, a->tasks, TASKS);
 }
 
+#define TASKS_PY "asyncio.tasks"
+#define ANYIO_PY "anyio._backends._asyncio"
+
+// gather() of a task is shielded, and that is waited for: a chain of three futures.
+static void make_nested(struct asyncio *a, taddr futures[3])
+{
+	for (int i = 0; i < 3; i++)
+		futures[i] = make_object(&a->f, a->future_type);
+	hang(a, a->tasks[CHILD],
+	     make_closure(a, TASKS_PY, "gather.<locals>._done_callback", "outer", futures[0]), 0);
+	hang(a, futures[0], a->coroutines[CHILD],
+	     make_closure(a, TASKS_PY, "shield.<locals>._inner_done_callback", "outer",
+			  futures[1]));
+	hang(a, futures[1],
+	     make_closure(a, TASKS_PY, "_wait.<locals>._on_completion", "waiter", futures[2]), 0);
+	fake_put64(&a->f, a->tasks[PARENT] + a->f.py.offsets.task_waiter, futures[2]);
+}
+
 static void walk(struct asyncio *a, struct py_state *ret)
 {
 	struct error *err = walk_python(&a->f.mem.mem, &a->f.hint, false, 0, ret);
 
 	if (err)
-		fail_msg("%u.%u: %s", PY_MAJOR(a->f.py.version), PY_MINOR(a->f.py.version), err->text);
+		fail_msg("%u.%u: %s", PY_MAJOR(a->f.py.version), PY_MINOR(a->f.py.version),
+			 err->text);
 }
 
 static char *told(const struct py_state *state)
@@ -271,21 +384,27 @@ static void expect(struct asyncio *a, const char *want)
 			 got, want);
 }
 
-// What a whole one must be told as, up to 3.7 without names.
-static char *whole(const struct asyncio *a)
+// What a whole one must be told as, up to 3.7 without names; AWAITED: the child is.
+static char *told_whole(const struct asyncio *a, bool awaited)
 {
 	_cleanup_(buf_deinit) struct buf b = {};
 	bool named = a->f.py.offsets.task_name != PY_NONE;
 
 	buf_printf(&b, "%s of Server.serve 7000\n  𐌰x:11\n", named ? "parent" : "?");
-	buf_printf(&b, "%s of Server.serve 7000\n  größe:11\n  plain:10\n", named ? "child" : "?");
-	if (named)
+	buf_printf(&b, "%s of Server.serve 7000\n  größe:11\n  plain:10\n",
+		   named ? "child" : "?");
+	if (awaited && named)
 		buf_addstr(&b, "  by parent\n");
-	else
+	else if (awaited)
 		buf_printf(&b, "  by 0x%llx\n", (unsigned long long)a->tasks[PARENT]);
 	char *ret = buf_steal(&b);
 	assert_non_null(ret);
 	return ret;
+}
+
+static char *whole(const struct asyncio *a)
+{
+	return told_whole(a, true);
 }
 
 // Every layout that has tasks, with and without a GIL.
@@ -347,7 +466,10 @@ static void capture_touches_what_a_later_walk_reads(void **unused)
 		struct mem_range *ranges;
 		size_t n;
 
+		taddr futures[3];
+
 		asyncio_make(&a, py, true);
+		make_nested(&a, futures);
 		_cleanup_(freep) char *want = whole(&a);
 		assert_null(mem_recorder_init(&recorder, &a.f.mem.mem, 10000));
 		assert_null(walk_python(&recorder.mem, &a.f.hint, true, 0, &state));
@@ -483,6 +605,111 @@ static taddr awaited_by_parent(struct asyncio *a)
 	return 0;
 }
 
+static void what_is_hung_on_a_task_tells_who_awaits_it(void **unused)
+{
+	enum { OTHER, SELF, GROUP, RELEASE, PLAIN };
+	static const struct {
+		const char *module, *function, *variable;
+		int how;
+		bool awaited;
+	} hooks[] = {
+		{ TASKS_PY, "_wait.<locals>._on_completion", "waiter", PLAIN, true },
+		{ TASKS_PY, "gather.<locals>._done_callback", "outer", PLAIN, true },
+		{ TASKS_PY, "_gather.<locals>._done_callback", "outer", PLAIN, true },
+		{ TASKS_PY, "shield.<locals>._inner_done_callback", "outer", PLAIN, true },
+		{ TASKS_PY, "_release_waiter", "x", RELEASE, true },
+		{ TASKS_PY, "x", "x", GROUP, true },
+		{ ANYIO_PY, "TaskGroup._spawn.<locals>.task_done", "self", SELF, true },
+		{ ANYIO_PY, "TaskGroup._spawn.<locals>.task_done", "task_status_future", PLAIN,
+		  true },
+		// What only looks like them.
+		{ "app.tasks", "gather.<locals>._done_callback", "outer", PLAIN, false },
+		{ TASKS_PY, "gather.<locals>._done_callbacks", "outer", PLAIN, false },
+		{ TASKS_PY, "gather.<locals>._done_callback", "inner", PLAIN, false },
+		{ TASKS_PY, "gather.<locals>._done_callback", "outer", OTHER, false },
+		{ "app.tasks", "_release_waiter", "x", RELEASE, false },
+	};
+
+	(void)unused;
+	FOR_TASK_LAYOUTS(py) {
+		for (size_t i = 0; i < 2 * ARRAY_SIZE(hooks); i++) {
+			_cleanup_(asyncio_deinit) struct asyncio a = {};
+			bool second = i & 1;
+			int how = hooks[i / 2].how;
+
+			asyncio_make(&a, py, false);
+			taddr future = make_object(&a.f, a.future_type), value = future;
+			fake_put64(&a.f, a.tasks[PARENT] + py->offsets.task_waiter, future);
+			if (how == OTHER)
+				value = make_object(&a.f, a.future_type);
+			if (how == SELF)
+				value = make_group(&a, future);
+			taddr callback = make_closure(&a, hooks[i / 2].module,
+						      hooks[i / 2].function,
+						      hooks[i / 2].variable, value);
+			if (how == GROUP)
+				callback = make_method(&a, make_group(&a, future));
+			if (how == RELEASE)
+				callback = make_partial(&a, callback, future);
+			hang(&a, a.tasks[CHILD], second ? a.coroutines[CHILD] : callback,
+			     second ? callback : 0);
+			_cleanup_(freep) char *want = told_whole(&a, hooks[i / 2].awaited);
+			expect(&a, want);
+		}
+	}
+}
+
+static void what_is_waited_for_in_several_ways_is_told(void **unused)
+{
+	(void)unused;
+	FOR_TASK_LAYOUTS(py) {
+		_cleanup_(asyncio_deinit) struct asyncio a = {};
+		taddr futures[3];
+
+		asyncio_make(&a, py, false);
+		make_nested(&a, futures);
+		_cleanup_(freep) char *want = whole(&a);
+		expect(&a, want);
+		// One that leads back to where it began.
+		hang(&a, futures[2],
+		     make_closure(&a, TASKS_PY, "gather.<locals>._done_callback", "outer",
+				  futures[0]),
+		     make_closure(&a, TASKS_PY, "gather.<locals>._done_callback", "outer",
+				  a.tasks[CHILD]));
+		expect(&a, want);
+	}
+}
+
+static void many_callbacks_end_at_a_bound(void **unused)
+{
+	static const uint64_t lengths[] = { 300, 1 << 20, (uint64_t)1 << 60 };
+
+	(void)unused;
+	FOR_TASK_LAYOUTS(py) {
+		_cleanup_(asyncio_deinit) struct asyncio a = {};
+		const union py_offsets *o = &a.f.py.offsets;
+		taddr futures[3];
+
+		asyncio_make(&a, py, false);
+		make_nested(&a, futures);
+		taddr list = fake_get64(&a.f, futures[0] + o->fut_callbacks);
+		taddr pair = fake_get64(&a.f, fake_get64(&a.f, list + o->list_items));
+		taddr items = fake_room(&a.f, 300 * 8);
+		for (size_t i = 0; i < 300; i++)
+			fake_put64(&a.f, items + 8 * i, pair);
+		fake_put64(&a.f, list + o->list_items, items);
+		for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+			_cleanup_(py_state_deinit) struct py_state state = {};
+
+			fake_put64(&a.f, list + o->object_size, lengths[i]);
+			walk(&a, &state);
+			assert_int_equal(state.tasks.n, TASKS);
+			assert_int_equal(state.gaps.n, 1);
+			assert_string_equal(state.gaps.v[0].what, "what awaits an asyncio task");
+		}
+	}
+}
+
 static void cycles_end_where_they_close(void **unused)
 {
 	(void)unused;
@@ -497,7 +724,7 @@ static void cycles_end_where_they_close(void **unused)
 		fake_put64(&a.f, a.tasks[CHILD] + o->task_waiter, a.tasks[PARENT]);
 		expect_gap(&a, TASKS, "awaits itself\n  𐌰x:11\n");
 		fake_put64(&a.f, awaited, a.tasks[CHILD]);
-		// A reference that comes twice is one task; a ring that does not come back has an end.
+		// A reference that comes twice is one task; a ring that does not close has an end.
 		if (a.ring)
 			fake_put64(&a.f, a.tasks[CHILD] + o->task_node + o->llist_next,
 				   a.tasks[PARENT] + o->task_node);
@@ -514,7 +741,9 @@ static void cycles_end_where_they_close(void **unused)
 
 static void absurd_sizes_are_borne(void **unused)
 {
-	static const uint64_t sizes[] = { (uint64_t)1 << 60, (uint64_t)1 << 31, UINT64_MAX, 1 << 20 };
+	static const uint64_t sizes[] = {
+		(uint64_t)1 << 60, (uint64_t)1 << 31, UINT64_MAX, 1 << 20,
+	};
 
 	(void)unused;
 	FOR_TASK_LAYOUTS(py) {
@@ -530,10 +759,11 @@ static void absurd_sizes_are_borne(void **unused)
 			expect_gap(&a, TASKS, "  größe:11\n  plain:10\n");
 			fake_put64(&a.f, a.names[PARENT] + o->str_length, 6);
 			if (o->frame_stack_top == PY_NONE) {
-				taddr frame = a.coroutines[CHILD] + o->gen_iframe;
+				taddr coroutine = a.coroutines[CHILD];
+				taddr frame = coroutine + o->gen_iframe;
 
 				if (o->gen_iframe == PY_NONE)
-					frame = fake_get64(&a.f, a.coroutines[CHILD] + o->gen_frame);
+					frame = fake_get64(&a.f, coroutine + o->gen_frame);
 				fake_put32(&a.f, frame + o->frame_stack_depth, (uint32_t)sizes[i]);
 				expect_gap(&a, TASKS, " of Server.serve 7000\n  𐌰x:11\n");
 				fake_put32(&a.f, frame + o->frame_stack_depth, 1);
@@ -552,13 +782,16 @@ static void no_wrong_pointer_is_followed_without_end(void **unused)
 	(void)unused;
 	FOR_TASK_LAYOUTS(py) {
 		_cleanup_(asyncio_deinit) struct asyncio a = {};
+		taddr futures[3];
 
 		asyncio_make(&a, py, false);
+		make_nested(&a, futures);
 		for (size_t i = 0; i < a.f.n_pointers; i++) {
 			taddr where = a.f.pointers[i].at, right = fake_get64(&a.f, where);
 			const taddr wrongs[] = {
-				0, 1, right + 1, right + 8, where, where & ~(taddr)7, a.f.threads[0],
-				a.tasks[PARENT], a.tasks[CHILD], a.coroutines[CHILD], a.inner, a.set,
+				0, 1, right + 1, right + 8, where, where & ~(taddr)7,
+				a.f.threads[0], a.tasks[PARENT], a.tasks[CHILD],
+				a.coroutines[CHILD], a.inner, a.set,
 				FAKE_BASE, FAKE_BASE + a.f.used, 0xdeadbeef0000, UINT64_MAX,
 				(uint64_t)1 << 60,
 			};
@@ -586,8 +819,10 @@ static void spoilt_memory_is_borne(void **unused)
 	(void)unused;
 	FOR_TASK_LAYOUTS(py) {
 		_cleanup_(asyncio_deinit) struct asyncio a = {};
+		taddr futures[3];
 
 		asyncio_make(&a, py, false);
+		make_nested(&a, futures);
 		for (int round = 0; round < 200; round++) {
 			_cleanup_(py_state_deinit) struct py_state state = {};
 
@@ -628,6 +863,9 @@ int main(void)
 		cmocka_unit_test(capture_touches_what_a_later_walk_reads),
 		cmocka_unit_test(published_offsets_are_used),
 		cmocka_unit_test(who_awaits_is_told_once),
+		cmocka_unit_test(what_is_hung_on_a_task_tells_who_awaits_it),
+		cmocka_unit_test(what_is_waited_for_in_several_ways_is_told),
+		cmocka_unit_test(many_callbacks_end_at_a_bound),
 		cmocka_unit_test(cycles_end_where_they_close),
 		cmocka_unit_test(absurd_sizes_are_borne),
 		cmocka_unit_test(no_wrong_pointer_is_followed_without_end),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """tasks.py [pure | eager | factory]: asyncio tasks that wait in every way, CPython 3.7 and later.
 
-They are tasks of the module in Python, eager ones, or a factory's own. Once all of them wait, one line of JSON tells of each the name, the coroutine, the lines of the
-chain of awaits (outermost first) and who awaits it; then the process waits for a line.
+They are tasks of the module in Python, eager ones, or a factory's own. Once all of them wait, one
+line of JSON tells of each the name, the address, the coroutine, the lines of the chain of awaits
+(outermost first) and who awaits it; then the process waits for a line.
 """
 import asyncio
 import json
@@ -61,6 +62,20 @@ async def waiter(child):
     await asyncio.wait([child])
 
 
+async def shielder(child):
+    await asyncio.shield(child)
+
+
+async def limiter(child):
+    await asyncio.wait_for(child, 1000)
+
+
+async def nester(one, two, three):
+    """What is waited for in several ways at once."""
+    waiting = asyncio.gather(asyncio.shield(one), asyncio.gather(two, asyncio.shield(three)))
+    await asyncio.wait_for(asyncio.shield(waiting), 1000)
+
+
 def create(coroutine, name):
     task = asyncio.get_event_loop().create_task(coroutine)
     if hasattr(task, "set_name"):
@@ -76,6 +91,8 @@ class OwnTask(asyncio.Task):
 KIND = sys.argv[1] if len(sys.argv) > 1 else ""
 if KIND == "pure":
     asyncio.Task = asyncio.tasks.Task = asyncio.tasks._PyTask
+    if sys.version_info >= (3, 14):
+        asyncio.current_task = asyncio.tasks.current_task = asyncio.tasks._py_current_task
 tasks, loops = [], []
 
 
@@ -104,18 +121,27 @@ async def main():
     create(parent(create(leaf(future), "child")), "parent")
     create(gatherer([create(leaf(future), "one"), create(middle(future), "two")]), "gatherer")
     create(waiter(create(leaf(future), "waited")), "waiter")
-    if hasattr(asyncio, "TaskGroup") and KIND != "pure":
+    create(shielder(create(leaf(future), "shielded")), "shielder")
+    create(limiter(create(leaf(future), "limited")), "limiter")
+    create(nester(*[create(leaf(future), "nested-%d" % i) for i in range(3)]), "nester")
+    by = {"child": "parent", "one": "gatherer", "two": "gatherer", "waited": "waiter",
+          "shielded": "shielder", "limited": "limiter", "nested-0": "nester",
+          "nested-1": "nester", "nested-2": "nester"}
+    if hasattr(asyncio, "TaskGroup"):
         create(grouper(future), "grouper")
+        by["grouped"] = "grouper"
     for _ in range(4):
         await asyncio.sleep(0)
     told = {}
     for name, task in tasks:
         coroutine = task.get_coro() if hasattr(task, "get_coro") else task._coro
-        told[name] = {"coroutine": coroutine.__qualname__, "chain": chain_of(coroutine)}
-        # From 3.14 on CPython itself says who awaits a task.
-        if hasattr(task, "_asyncio_awaited_by"):
-            by = task._asyncio_awaited_by or ()
-            told[name]["awaited_by"] = sorted(other.get_name() for other in by)
+        told[name] = {"at": hex(id(task)), "coroutine": coroutine.__qualname__,
+                      "chain": chain_of(coroutine)}
+        told[name]["awaited_by"] = [by[name]] if name in by else []
+        # From 3.14 on CPython itself says so, too.
+        if KIND != "pure" and hasattr(task, "_asyncio_awaited_by"):
+            itself = sorted(other.get_name() for other in task._asyncio_awaited_by or ())
+            assert itself == told[name]["awaited_by"], (name, itself)
     sys.stdout.write(json.dumps({"pid": os.getpid(), "tasks": told, "main": len(tasks)}) + "\n")
     sys.stdout.flush()
     sys.stdin.readline()
