@@ -13,9 +13,12 @@
  * What crosses the pipe: parts, one behind the other, of a kind, a length and that many bytes. It
  * is read as if a stranger had written it.
  */
-enum part { PART_FORMAT, PART_TOLD = PART_FORMAT + 16, PART_DIGEST, PART_NOTE };
+enum part { PART_FORMAT, PART_TOLD = PART_FORMAT + 16, PART_DIGEST, PART_NOTE, PART_WANTED };
 
 enum { PART_HEAD = 12 };
+
+// Files that were fetched may lead to others: frames behind those that were the last ones.
+#define FETCH_ROUNDS 4
 
 struct work {
 	const struct question *question;
@@ -90,6 +93,22 @@ static struct error *add_digest(const struct findings *findings, struct buf *out
 	return NULL;
 }
 
+// Each as two bytes, the build id, and its name.
+static void add_wanted(const struct findings *findings, struct buf *out)
+{
+	for (size_t i = 0; i < findings->wanted.n && i < ANSWER_WANTED; i++) {
+		const struct wanted_file *file = &findings->wanted.v[i];
+		const struct module *module = file->module;
+		_cleanup_(buf_deinit) struct buf part = {};
+
+		buf_add(&part, (uint8_t[]){ file->debug, (uint8_t)module->build_id_len }, 2);
+		buf_add(&part, module->build_id, module->build_id_len);
+		buf_addstr(&part, module->path);
+		out->failed = out->failed || part.failed;
+		add_part(out, PART_WANTED, part.data, part.len);
+	}
+}
+
 // The files that were held open for us while the target lived; they may have no name any more.
 static void take_files(struct snapshot *to, struct snapshot *from)
 {
@@ -119,6 +138,8 @@ static struct error *do_work(void *arg, struct buf *out)
 		err = add_told(question, &findings, out);
 	if (!err && question->digest)
 		err = add_digest(&findings, out);
+	if (!err && question->fetch)
+		add_wanted(&findings, out);
 	return err;
 }
 
@@ -130,6 +151,24 @@ static struct error *take_note(struct answer *answer, const uint8_t *data, size_
 	if (note)
 		*note = arena_strndup(&answer->arena, (const char *)data, len);
 	return note && *note ? NULL : error_nomem();
+}
+
+static struct error *take_wanted(struct answer *answer, const uint8_t *data, size_t len)
+{
+	_cleanup_(buf_deinit) struct buf name = {};
+
+	if (answer->wanted.n == ANSWER_WANTED || len < 2 || !data[1] || data[1] > BUILD_ID_MAX ||
+	    data[1] > len - 2)
+		return error_new(ERROR_INPUT, "a file that the answer wants makes no sense");
+	buf_clean(&name, data + 2 + data[1], len - 2 - data[1], "");
+	struct fetch_wish *wish = LIST_ADD(&answer->arena, &answer->wanted);
+	if (!wish)
+		return error_nomem();
+	wish->debug = data[0];
+	wish->build_id_len = data[1];
+	memcpy(wish->build_id, data + 2, data[1]);
+	wish->name = arena_strndup(&answer->arena, (const char *)name.data, name.len);
+	return wish->name ? buf_error(&name) : error_nomem();
 }
 
 static struct error *take_part(struct answer *answer, unsigned kind, const uint8_t *data, size_t len)
@@ -144,6 +183,8 @@ static struct error *take_part(struct answer *answer, unsigned kind, const uint8
 		to = &answer->digest;
 	else if (kind == PART_NOTE)
 		return take_note(answer, data, len);
+	else if (kind == PART_WANTED)
+		return take_wanted(answer, data, len);
 	if (!to || to->len)
 		return error_new(ERROR_INPUT, "the answer has a part of kind %u too many", kind);
 	buf_add(to, data, len);
@@ -188,24 +229,22 @@ struct buf *answer_format(struct answer *answer, enum format format)
 	return &answer->formats[__builtin_ctz(format)];
 }
 
-struct error *answer(const struct question *question, struct answer *ret)
+// A question to the sandbox, and the dumps that it is about; NULL: no second one.
+struct request {
+	sandbox_work *work;
+	void *arg;
+	struct dump *dumps[2];
+	struct fetch *fetch;
+};
+
+static struct error *ask_once(const struct request *request, struct answer *ret, bool *stopped_ret)
 {
 	_cleanup_(answer_deinit) struct answer answer = {};
 	_cleanup_(buf_deinit) struct buf all = {};
-	_cleanup_(error_freep) struct error *first = NULL;
-	struct work work = { .question = question };
-	bool stopped;
-	struct error *err = sandbox_call(do_work, &work, question->dump->len, SANDBOX_SECONDS, &all,
-					 &stopped);
+	uint64_t input = request->dumps[0]->len + (request->dumps[1] ? request->dumps[1]->len : 0);
+	struct error *err = sandbox_call(request->work, request->arg, input, SANDBOX_SECONDS, &all,
+					 stopped_ret);
 
-	if (err && stopped) {
-		first = err;
-		work.stopped = first->text;
-		err = sandbox_call(do_work, &work, question->dump->len, SANDBOX_SECONDS, &all,
-				   &stopped);
-		if (err && stopped)
-			err = error_prefix(err, "the analysis was stopped twice (%s)", first->text);
-	}
 	if (!err)
 		err = take_parts(&all, &answer);
 	if (err)
@@ -214,9 +253,96 @@ struct error *answer(const struct question *question, struct answer *ret)
 	return NULL;
 }
 
+static void look_in(const struct request *request, const struct places *places)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(request->dumps); i++)
+		if (request->dumps[i])
+			request->dumps[i]->places = places;
+}
+
+// Files that the analysis did not survive are as good as none.
+static struct error *forget_fetched(struct places *places, const char *why, struct arena *arena)
+{
+	char *text = arena_printf(arena, "with what was fetched the analysis was stopped: %s", why);
+
+	if (!text)
+		return error_nomem();
+	for (size_t i = 0; i < places->fetched.n; i++)
+		if (places->fetched.v[i].path) {
+			places->fetched.v[i].path = NULL;
+			places->fetched.v[i].why = text;
+		}
+	return NULL;
+}
+
+// Ask again and again, as long as there are files to be fetched.
+static struct error *ask_and_fetch(const struct request *request, struct places *places,
+				   struct arena *arena, struct answer *ret, bool *stopped_ret)
+{
+	_cleanup_(answer_deinit) struct answer answer = {};
+	struct error *err = ask_once(request, &answer, stopped_ret);
+
+	for (unsigned round = 0; !err && round < FETCH_ROUNDS; round++) {
+		bool more;
+
+		err = fetch_files(request->fetch, &answer.wanted, arena, places, &more);
+		if (err || !more)
+			break;
+		answer_deinit(&answer);
+		err = ask_once(request, &answer, stopped_ret);
+		if (!err || !*stopped_ret)
+			continue;
+		struct error *why = err;
+		err = forget_fetched(places, why->text, arena);
+		error_free(why);
+		return err ? err : ask_once(request, ret, stopped_ret);
+	}
+	if (err)
+		return err;
+	*ret = TAKE(answer);
+	return NULL;
+}
+
+static struct error *ask(const struct request *request, struct answer *ret, bool *stopped_ret)
+{
+	_cleanup_(arena_deinit) struct arena arena = {};
+	const struct places *given = request->dumps[0]->places;
+	struct places places = {};
+
+	*stopped_ret = false;
+	if (!request->fetch)
+		return ask_once(request, ret, stopped_ret);
+	if (given)
+		places = *given;
+	look_in(request, &places);
+	struct error *err = ask_and_fetch(request, &places, &arena, ret, stopped_ret);
+	look_in(request, given);
+	return err;
+}
+
+struct error *answer(const struct question *question, struct answer *ret)
+{
+	_cleanup_(error_freep) struct error *first = NULL;
+	struct work work = { .question = question };
+	struct request request = { .work = do_work,
+				   .arg = &work,
+				   .dumps = { question->dump },
+				   .fetch = question->fetch };
+	bool stopped;
+	struct error *err = ask(&request, ret, &stopped);
+
+	if (!err || !stopped)
+		return err;
+	first = err;
+	work.stopped = first->text;
+	err = ask_once(&request, ret, &stopped);
+	return err && stopped ? error_prefix(err, "the analysis was stopped twice (%s)", first->text)
+			      : err;
+}
+
 struct difference_work {
 	struct dump *dumps[2];
-	bool json, colour;
+	bool json, colour, wants;
 };
 
 // In the sandbox.
@@ -224,6 +350,7 @@ static struct error *find_difference(void *arg, struct buf *out)
 {
 	const struct difference_work *work = arg;
 	_cleanup_(findings_deinit) struct findings a = {}, b = {};
+	_cleanup_(buf_deinit) struct buf text = {};
 	const char *const names[] = { work->dumps[0]->path, work->dumps[1]->path };
 	struct error *err = dump_read(work->dumps[0]);
 
@@ -233,19 +360,34 @@ static struct error *find_difference(void *arg, struct buf *out)
 		err = analyse(&work->dumps[0]->snapshot, &a);
 	if (!err)
 		err = analyse(&work->dumps[1]->snapshot, &b);
+	if (!err)
+		err = work->json ? render_diff_json(&a, &b, names, &text)
+				 : render_diff_text(&a, &b, names, work->colour, &text);
 	if (err)
 		return err;
-	return work->json ? render_diff_json(&a, &b, names, out)
-			  : render_diff_text(&a, &b, names, work->colour, out);
+	add_part(out, PART_FORMAT, text.data, text.len);
+	if (work->wants) {
+		add_wanted(&a, out);
+		add_wanted(&b, out);
+	}
+	return buf_error(&text);
 }
 
 struct error *answer_difference(struct dump *a, struct dump *b, bool json, bool colour,
-				struct buf *ret)
+				struct fetch *fetch, struct buf *ret)
 {
-	struct difference_work work = { .dumps = { a, b }, .json = json, .colour = colour };
+	_cleanup_(answer_deinit) struct answer answer = {};
+	struct difference_work work = {
+		.dumps = { a, b }, .json = json, .colour = colour, .wants = fetch != NULL,
+	};
+	struct request request = {
+		.work = find_difference, .arg = &work, .dumps = { a, b }, .fetch = fetch,
+	};
 	bool stopped;
-	struct error *err = sandbox_call(find_difference, &work, a->len + b->len, SANDBOX_SECONDS,
-					 ret, &stopped);
+	struct error *err = ask(&request, &answer, &stopped);
 
-	return stopped ? error_prefix(err, "the comparison was stopped") : err;
+	if (err)
+		return stopped ? error_prefix(err, "the comparison was stopped") : err;
+	*ret = TAKE(answer.formats[0]);
+	return NULL;
 }

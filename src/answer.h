@@ -4,6 +4,7 @@
 
 #include "buf.h"
 #include "dump.h"
+#include "fetch.h"
 #include "options.h"
 
 /*
@@ -12,6 +13,7 @@
  */
 
 #define ANSWER_NOTES 16
+#define ANSWER_WANTED 1000
 #define FORMATS	     4
 
 struct answer {
@@ -19,6 +21,7 @@ struct answer {
 	struct buf told;       /* for the one who watches, without the path of the report */
 	struct buf digest;
 	strings notes; /* for the dump's annotations: keys and values in turn */
+	fetch_wishes wanted; /* files that it could not find */
 	struct arena arena;
 };
 
@@ -32,6 +35,7 @@ struct question {
 	enum { TELL_NOTHING, TELL_SUMMARY, TELL_ALL } tell;
 	bool tell_colour;
 	bool digest;
+	struct fetch *fetch; /* for files that are not here; NULL: nobody is asked for any */
 };
 
 /*
@@ -45,8 +49,8 @@ void answer_deinit(struct answer *answer);
 /* The text of FORMAT in ANSWER. */
 struct buf *answer_format(struct answer *answer, enum format format);
 
-/* What differs between two dumps, as text or JSON; found out in the sandbox, too. */
+/* What differs between two dumps, as text or JSON; found out in the sandbox, too. FETCH as above. */
 struct error *answer_difference(struct dump *a, struct dump *b, bool json, bool colour,
-				struct buf *ret) __attribute__((warn_unused_result));
+				struct fetch *fetch, struct buf *ret) __attribute__((warn_unused_result));
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "answer.h"
 #include "cleanup.h"
+#include "fetch.h"
 #include "store/annotate.h"
 #include "store/core.h"
 #include "store/minidump.h"
@@ -199,13 +200,24 @@ static struct error *write_core(const struct options *options, const struct buf 
 	return err;
 }
 
+// For `show` and `diff`; NULL: no server is to be asked.
+static struct fetch *fetching(const struct options *options, struct fetch *fetch)
+{
+	*fetch = (struct fetch){ .seconds = options->debuginfod_seconds,
+				 .progress = isatty(STDERR_FILENO) && !options->quiet,
+				 .say = options->verbose && !options->quiet };
+	return fetch->seconds && fetch_has_servers() ? fetch : NULL;
+}
+
 struct error *deliver_again(const struct options *options)
 {
 	_cleanup_(dump_close) struct dump dump = {};
 	_cleanup_(answer_deinit) struct answer found = {};
+	struct fetch fetch;
 	struct question question = { .dump = &dump,
 				     .formats = options->formats,
-				     .colour = wants_colour(STDOUT_FILENO) };
+				     .colour = wants_colour(STDOUT_FILENO),
+				     .fetch = fetching(options, &fetch) };
 	struct error *err = dump_map(options->file, &dump);
 
 	dump.places = &options->places;
@@ -224,6 +236,7 @@ struct error *deliver_diff(const struct options *options)
 {
 	_cleanup_(dump_close) struct dump a = {}, b = {};
 	_cleanup_(buf_deinit) struct buf out = {};
+	struct fetch fetch;
 	struct error *err = dump_map(options->file, &a);
 
 	if (!err)
@@ -231,6 +244,7 @@ struct error *deliver_diff(const struct options *options)
 	a.places = b.places = &options->places;
 	if (!err)
 		err = answer_difference(&a, &b, options->formats == FORMAT_JSON,
-					wants_colour(STDOUT_FILENO), &out);
+					wants_colour(STDOUT_FILENO),
+					fetching(options, &fetch), &out);
 	return err ? err : print(STDOUT_FILENO, &out);
 }

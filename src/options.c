@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "fetch.h"
 #include "live/pidfile.h"
 #include "moment.h"
 
@@ -21,6 +22,7 @@
 #define LINES_AUTOPSY 200
 #define LINES_MAX 10000
 #define SAMPLE_DEFAULT 5.0
+#define DEBUGINFOD_SECONDS_MAX 3600
 #define KEEP_REPORTS 1000
 #define KEEP_BYTES (UINT64_C(4) << 30)
 
@@ -84,6 +86,8 @@ static const char help[] =
 	"                      to find binaries and debug information in; may be repeated\n"
 	"      --debug-dir DIR  a folder with debug information, as /usr/lib/debug; may be\n"
 	"                      repeated\n"
+	"      --debuginfod-timeout SECS  show, diff: how long to fetch what is not found\n"
+	"                      from the servers in $DEBUGINFOD_URLS, 0 for never [60]\n"
 	"      --embed-unwind[=WHEN]  never, auto, always: keep in the dump what unwinding\n"
 	"                      needs of binaries, up to 4 MiB of those on stacks, or of all [auto]\n"
 	"      --no-redact     do not replace what looks like a secret\n"
@@ -93,7 +97,7 @@ static const char help[] =
 	"      --dry-run       prune: only say what would go\n"
 	"      --ignore-limit  core-handler: report what wants no core (RLIMIT_CORE 0)\n"
 	"  -q, --quiet         say nothing but our own errors\n"
-	"  -v, --verbose       say when everything is armed\n"
+	"  -v, --verbose       say when everything is armed, or what is fetched\n"
 	"      --help          print this and exit\n"
 	"      --version       print the version and exit\n"
 	"\n"
@@ -105,7 +109,7 @@ static const char help[] =
 
 enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
-       OPT_DEBUG_DIR, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
+       OPT_DEBUG_DIR, OPT_DEBUGINFOD_TIMEOUT, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
@@ -136,6 +140,7 @@ static const struct option long_options[] = {
 	{ "ignore-limit", no_argument, NULL, OPT_IGNORE_LIMIT },
 	{ "sysroot", required_argument, NULL, OPT_SYSROOT },
 	{ "debug-dir", required_argument, NULL, OPT_DEBUG_DIR },
+	{ "debuginfod-timeout", required_argument, NULL, OPT_DEBUGINFOD_TIMEOUT },
 	{ "embed-unwind", optional_argument, NULL, OPT_EMBED_UNWIND },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -179,7 +184,7 @@ static unsigned commands_of(int option)
 	case OPT_EMBED_UNWIND:
 		return WRITING;
 	case 'v':
-		return WRITING | LIST_REPORTS;
+		return WRITING | LIST_REPORTS | SHOW | DIFF;
 	case OPT_KEEP_REPORTS:
 	case OPT_KEEP_BYTES:
 	case OPT_KEEP_DAYS:
@@ -189,6 +194,7 @@ static unsigned commands_of(int option)
 	case OPT_DRY_RUN:
 		return PRUNE;
 	case OPT_SYSROOT:
+	case OPT_DEBUGINFOD_TIMEOUT:
 		return SHOW | DIFF;
 	case OPT_DEBUG_DIR:
 		return WRITING | SHOW | DIFF;
@@ -375,6 +381,10 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 		return add_folder(o, "--sysroot", arg, &o->places.sysroots);
 	case OPT_DEBUG_DIR:
 		return add_folder(o, "--debug-dir", arg, &o->places.debug_dirs);
+	case OPT_DEBUGINFOD_TIMEOUT:
+		err = parse_number("--debuginfod-timeout", arg, 0, DEBUGINFOD_SECONDS_MAX, &n);
+		o->debuginfod_seconds = (int)n;
+		return err;
 	case OPT_IGNORE_LIMIT:
 		o->handler.ignore_limit = true;
 		return NULL;
@@ -511,6 +521,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 	*ret = (struct options){ .formats = FORMAT_TEXT,
 				 .lines = LINES_DEFAULT,
 				 .sample = SAMPLE_DEFAULT,
+				 .debuginfod_seconds = FETCH_SECONDS,
 				 .keep_reports = KEEP_REPORTS,
 				 .keep_bytes = KEEP_BYTES };
 	*outcome = OPTIONS_GO;

@@ -41,6 +41,7 @@ struct options {
 	strings logs;
 	enum embed embed;     /* what of modules goes into the dump */
 	struct places places; /* where modules' files may be */
+	int debuginfod_seconds; /* show, diff: for fetching what is not there, 0 for never */
 	int lines;
 	double sample;
 	struct arena arena;

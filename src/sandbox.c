@@ -109,17 +109,29 @@ static void set_limit(int resource, rlim_t value)
 	setrlimit(resource, &limit);
 }
 
-static void confine(int answer, uint64_t input, int seconds)
+// What is done in a child, and within which bounds.
+struct job {
+	sandbox_work *work;
+	void *arg;
+	uint64_t memory, file_size;
+	int seconds;
+	bool fetches;
+};
+
+static void confine(const struct job *job, int answer)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	set_limit(RLIMIT_CORE, 0);
-	set_limit(RLIMIT_FSIZE, 0);
-	set_limit(RLIMIT_CPU, (rlim_t)seconds);
+	set_limit(RLIMIT_FSIZE, job->file_size);
+	set_limit(RLIMIT_CPU, (rlim_t)job->seconds);
 	if (!HAS_SHADOW)
-		set_limit(RLIMIT_DATA, SANDBOX_MEMORY + 4 * input);
+		set_limit(RLIMIT_DATA, job->memory);
 	drop_capabilities();
-	confine_calls(answer);
+	// Name services and TLS are libraries of the machine's own choice: no list would hold
+	// everywhere.
+	if (!job->fetches)
+		confine_calls(answer);
 }
 
 static bool write_all(int fd, const void *data, size_t len)
@@ -140,7 +152,7 @@ struct verdict_of_work {
 	int32_t failed, kind, errnum;
 };
 
-static void child(sandbox_work *work, void *arg, uint64_t input, int seconds, int answer)
+static void child(const struct job *job, int answer)
 {
 	_cleanup_(buf_deinit) struct buf out = {};
 	sigset_t none;
@@ -151,8 +163,8 @@ static void child(sandbox_work *work, void *arg, uint64_t input, int seconds, in
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	confine(answer, input, seconds);
-	struct error *err = work(arg, &out);
+	confine(job, answer);
+	struct error *err = job->work(job->arg, &out);
 	if (!err)
 		err = buf_error(&out);
 	struct verdict_of_work head = { .len = err ? strlen(err->text) : out.len };
@@ -238,8 +250,7 @@ static struct error *take_answer(struct buf *all, int status, struct buf *ret, b
 	return err;
 }
 
-struct error *sandbox_call(sandbox_work *work, void *arg, uint64_t input, int seconds,
-			   struct buf *ret, bool *stopped_ret)
+static struct error *call(const struct job *job, struct buf *ret, bool *stopped_ret)
 {
 	_cleanup_(buf_deinit) struct buf all = {};
 	int pipe_fds[2], status = 0;
@@ -250,15 +261,16 @@ struct error *sandbox_call(sandbox_work *work, void *arg, uint64_t input, int se
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(pipe_fds[0]);
-		child(work, arg, input, seconds, pipe_fds[1]);
+		child(job, pipe_fds[1]);
 	}
 	int errnum = errno;
 	close(pipe_fds[1]);
 	if (pid < 0) {
 		close(pipe_fds[0]);
-		return error_errno(errnum, "cannot start the analysis");
+		return error_errno(errnum, "cannot start the %s",
+				   job->fetches ? "fetching" : "analysis");
 	}
-	bool whole = listen_to(pipe_fds[0], now() + (int64_t)seconds * 1000, &all);
+	bool whole = listen_to(pipe_fds[0], now() + (int64_t)job->seconds * 1000, &all);
 	close(pipe_fds[0]);
 	if (!whole)
 		kill(pid, SIGKILL);
@@ -266,8 +278,32 @@ struct error *sandbox_call(sandbox_work *work, void *arg, uint64_t input, int se
 		;
 	if (!whole) {
 		*stopped_ret = true;
-		return error_new(ERROR_UNSUPPORTED, "it took more than %d s or %d MiB of answer", seconds,
-				 (int)(SANDBOX_ANSWER >> 20));
+		return error_new(ERROR_UNSUPPORTED, "it took more than %d s or %d MiB of answer",
+				 job->seconds, (int)(SANDBOX_ANSWER >> 20));
 	}
 	return take_answer(&all, status, ret, stopped_ret);
+}
+
+struct error *sandbox_call(sandbox_work *work, void *arg, uint64_t input, int seconds,
+			   struct buf *ret, bool *stopped_ret)
+{
+	struct job job = { .work = work,
+			   .arg = arg,
+			   .memory = SANDBOX_MEMORY + 4 * input,
+			   .seconds = seconds };
+
+	return call(&job, ret, stopped_ret);
+}
+
+struct error *sandbox_fetch(sandbox_work *work, void *arg, uint64_t size, int seconds,
+			    struct buf *ret, bool *stopped_ret)
+{
+	struct job job = { .work = work,
+			   .arg = arg,
+			   .memory = SANDBOX_MEMORY,
+			   .file_size = size,
+			   .seconds = seconds,
+			   .fetches = true };
+
+	return call(&job, ret, stopped_ret);
 }

@@ -28,4 +28,11 @@ typedef struct error *sandbox_work(void *arg, struct buf *ret);
 struct error *sandbox_call(sandbox_work *work, void *arg, uint64_t input, int seconds,
 			   struct buf *ret, bool *stopped_ret) __attribute__((warn_unused_result));
 
+/*
+ * The same for fetching files from others: WORK may reach the network and write files, none longer
+ * than SIZE. It gets no privileges, and its memory and its time have ends.
+ */
+struct error *sandbox_fetch(sandbox_work *work, void *arg, uint64_t size, int seconds,
+			    struct buf *ret, bool *stopped_ret) __attribute__((warn_unused_result));
+
 #endif

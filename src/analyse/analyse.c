@@ -727,6 +727,8 @@ static struct error *run(struct analysis *a)
 	if (!err && demangle_lacks_cxx())
 		err = gaps_add(&f->arena, &f->gaps, "names of C++", "install libstdc++",
 			       "they are shown as the linker knows them");
+	if (!err)
+		err = symbolizer_wanted(a->symbolizer, &f->arena, &f->wanted);
 	if (err)
 		return err;
 	size_t n = a->snapshot->modules.n;

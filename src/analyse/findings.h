@@ -287,6 +287,13 @@ struct trend {
 	int64_t left; /* until it would have been, had it gone on; nanoseconds, -1: not to be said */
 };
 
+/* A file that would tell more and is not here, but might be had by the module's build id. */
+struct wanted_file {
+	const struct module *module;
+	bool debug; /* its debug information, not the file itself */
+};
+typedef LIST(struct wanted_file) wanted_files;
+
 struct findings {
 	struct arena arena;
 	const struct snapshot *snapshot;
@@ -302,6 +309,7 @@ struct findings {
 	char signature[17]; /* hash as hex, "" for none */
 	strings signature_frames;
 	gaps gaps; /* the snapshot's and analysis' own */
+	wanted_files wanted;
 };
 
 void findings_deinit(struct findings *findings);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../buf.h"
 #include "../cleanup.h"
 #include "../walk/places.h"
 #include "demangle.h"
@@ -36,11 +37,11 @@ struct names_of_module {
 	Elf *mini_elf; /* of `mini`, the file in .gnu_debugdata; owned, as that is */
 	void *mini;
 	int debug_fd;
-	bool debug_has_symbols;
 	struct entry *entries; /* by address, the best of equal ones last; owned */
 	size_t n;
 	struct dwarf *dwarf;
 	char *why; /* no symbols at all; owned */
+	bool lacks_debug; /* neither in its file nor in one of its own */
 };
 
 struct slot {
@@ -137,7 +138,7 @@ static unsigned rank_of(const GElf_Sym *sym, const char *name)
 	if (underscores > 3)
 		underscores = 3;
 	unsigned binding = GELF_ST_BIND(sym->st_info);
-	// "cfree@GLIBC_2.2.5" is there for programs of long ago; "free@@GLIBC_2.2.5" is what is called today.
+	// "cfree@GLIBC_2.2.5" is there for programs of long ago; "freeGLIBC_2.2.5" is what is called today.
 	const char *at = strchr(name, '@');
 	bool old = at && at[1] != '@';
 	return (sym->st_size ? 0u : 32u) + underscores * 8 + old * 4u +
@@ -347,6 +348,7 @@ static struct error *load(struct names_of_module *m, const struct image *image,
 		   section_by_name(m->elf, ".zdebug_info", &header);
 	if (!own && image->fd >= 0)
 		find_debug_file(m, image, module->path, places);
+	m->lacks_debug = !own && !m->debug_elf;
 	struct error *err = load_table(m, m->elf, SHT_SYMTAB);
 	if (!err && !m->n && m->debug_elf)
 		err = load_table(m, m->debug_elf, SHT_SYMTAB);
@@ -376,6 +378,7 @@ static struct error *module_names(struct symbolizer *s, size_t index, const stru
 		const struct error *why = s->images->errors[index];
 
 		m->kind = SYMBOLS_NONE;
+		m->lacks_debug = true;
 		m->why = strdup(why ? why->text : "its file cannot be had");
 		return m->why ? NULL : error_nomem();
 	}
@@ -552,6 +555,69 @@ enum symbols symbolizer_kind(const struct symbolizer *symbolizer, size_t index)
 	return symbolizer->modules[index].kind;
 }
 
+// Why module INDEX has no debug information although a server was asked; NULL: it has, or none was.
+static const char *fetched_in_vain(const struct symbolizer *s, size_t index)
+{
+	const struct module *module = &s->images->snapshot->modules.v[index];
+	const struct names_of_module *m = &s->modules[index];
+	const struct fetched_file *file =
+		m->lacks_debug && !m->why
+			? places_fetched(s->images->snapshot->places, module->build_id,
+					 module->build_id_len, true)
+			: NULL;
+
+	if (file && file->path)
+		return "what a server in DEBUGINFOD_URLS has sent for it belongs to another build";
+	return file ? file->why : NULL;
+}
+
+// The modules of one reason together: where no server answers it is all of them.
+static struct error *fetching_gaps(const struct symbolizer *s, struct arena *arena, gaps *ret)
+{
+	const struct snapshot *snapshot = s->images->snapshot;
+	size_t n = snapshot->modules.n;
+	_cleanup_(freep) const char **reasons = calloc(n + 1, sizeof(*reasons));
+
+	if (!reasons)
+		return error_nomem();
+	for (size_t i = 0; i < n; i++)
+		reasons[i] = fetched_in_vain(s, i);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(buf_deinit) struct buf what = {};
+		const char *why = reasons[i], *between = "debug information of ";
+
+		for (size_t k = i; why && k < n; k++) {
+			if (!reasons[k] || strcmp(reasons[k], why) != 0)
+				continue;
+			buf_printf(&what, "%s%s", between, snapshot->modules.v[k].path);
+			between = ", ";
+			reasons[k] = NULL;
+		}
+		_cleanup_(freep) char *text = why ? buf_steal(&what) : NULL;
+		struct error *err = !why   ? NULL
+				    : text ? gaps_add(arena, ret, text, NULL, "%s", why)
+					   : error_nomem();
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *names_gap(const struct symbolizer *s, size_t index, const char *what,
+			       struct arena *arena, gaps *ret)
+{
+	const struct snapshot *snapshot = s->images->snapshot;
+	const struct module *module = &snapshot->modules.v[index];
+	const struct fetched_file *file = places_fetched(snapshot->places, module->build_id,
+							 module->build_id_len, false);
+
+	return gaps_add(arena, ret, what,
+			"run `pcatch show` where the same build of the file is installed, name a "
+			"folder that has it by --sysroot or --debug-dir, or a server by "
+			"DEBUGINFOD_URLS", "%s%s%s", s->modules[index].why, file && file->why ? "; " : "",
+			file && file->why ? file->why : "");
+}
+
 struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena *arena, gaps *ret)
 {
 	for (size_t i = 0; i < symbolizer->images->snapshot->modules.n; i++) {
@@ -567,10 +633,7 @@ struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena 
 				return error_nomem();
 		}
 		if (m->why)
-			err = gaps_add(arena, ret, what,
-				       "run `pcatch show` where the same build of the file is "
-				       "installed, or name a folder that has it by --sysroot or "
-				       "--debug-dir", "%s", m->why);
+			err = names_gap(symbolizer, i, what, arena, ret);
 		else if (what)
 			err = gaps_add(arena, ret, what, NULL,
 				       "its debug information has no index of addresses and too "
@@ -578,5 +641,36 @@ struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena 
 		if (err)
 			return err;
 	}
+	return fetching_gaps(symbolizer, arena, ret);
+}
+
+static struct error *want(const struct module *module, bool debug, struct arena *arena,
+			  wanted_files *ret)
+{
+	struct wanted_file *file = LIST_ADD(arena, ret);
+
+	if (!file)
+		return error_nomem();
+	*file = (struct wanted_file){ .module = module, .debug = debug };
 	return NULL;
+}
+
+struct error *symbolizer_wanted(const struct symbolizer *symbolizer, struct arena *arena,
+				wanted_files *ret)
+{
+	const struct images *images = symbolizer->images;
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < images->snapshot->modules.n; i++) {
+		const struct module *module = &images->snapshot->modules.v[i];
+
+		if (module->in_memory || !module->build_id_len)
+			continue;
+		// An embedded image has its error, too.
+		if (images->errors[i])
+			err = want(module, false, arena, ret);
+		if (!err && symbolizer->modules[i].lacks_debug)
+			err = want(module, true, arena, ret);
+	}
+	return err;
 }

@@ -8,8 +8,7 @@
 
 /*
  * From program counters to functions, files and lines. Names come from .symtab (also that of a
- * separate debug file found by build id or .gnu_debuglink in the snapshot's places; never from the
- * network), else from .dynsym; lines and inlined calls from DWARF, of which only the compilation
+ * separate debug file found by build id or .gnu_debuglink in the snapshot's places), else from .dynsym; lines and inlined calls from DWARF, of which only the compilation
  * units are parsed that a pc lies in. A name is given only when the symbol's size covers the pc:
  * in a stripped file the nearest symbol is mostly the wrong one.
  */
@@ -58,5 +57,9 @@ enum symbols symbolizer_kind(const struct symbolizer *symbolizer, size_t index);
 /* Every module that a pc lay in and whose names or lines are missing, as gaps. */
 struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena *arena, gaps *ret)
 	__attribute__((warn_unused_result));
+
+/* Files that were looked for and not found, of modules with a build id. */
+struct error *symbolizer_wanted(const struct symbolizer *symbolizer, struct arena *arena,
+				wanted_files *ret) __attribute__((warn_unused_result));
 
 #endif

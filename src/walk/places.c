@@ -47,17 +47,42 @@ static bool debug_dir(const struct places *places, size_t n, const char *parts[2
 	return parts[0] != NULL;
 }
 
+const struct fetched_file *places_fetched(const struct places *places, const uint8_t *build_id,
+					  unsigned build_id_len, bool debug)
+{
+	for (size_t i = 0; places && i < places->fetched.n; i++) {
+		const struct fetched_file *file = &places->fetched.v[i];
+
+		if (file->debug == debug && file->build_id_len == build_id_len &&
+		    !memcmp(file->build_id, build_id, build_id_len))
+			return file;
+	}
+	return NULL;
+}
+
+// The folders first, then what was fetched.
 static bool by_build_id(const struct places *places, const uint8_t *build_id, unsigned build_id_len,
-			size_t n, const char *suffix, char ret[PLACE_MAX])
+			size_t n, bool debug, char ret[PLACE_MAX])
 {
 	char text[BUILD_ID_TEXT];
 	const char *parts[2];
 
-	if (build_id_len < 2 || !debug_dir(places, n, parts))
+	if (build_id_len < 2)
 		return false;
+	if (!debug_dir(places, n, parts)) {
+		const struct fetched_file *file =
+			n == places->debug_dirs.n + places->sysroots.n + 1
+				? places_fetched(places, build_id, build_id_len, debug)
+				: NULL;
+
+		if (!file || !file->path)
+			return false;
+		fit(snprintf(ret, PLACE_MAX, "%s", file->path), ret);
+		return true;
+	}
 	build_id_text(build_id, build_id_len, text);
 	fit(snprintf(ret, PLACE_MAX, "%s%s/.build-id/%.2s/%s%s", parts[0], parts[1], text, text + 2,
-		     suffix),
+		     debug ? ".debug" : ""),
 	    ret);
 	return true;
 }
@@ -70,7 +95,7 @@ bool places_file(const struct places *places, const struct module *module, unsig
 	const char *start = root(places, n);
 	if (!start)
 		return by_build_id(places, module->build_id, module->build_id_len,
-				   n - places->sysroots.n - 1, "", ret);
+				   n - places->sysroots.n - 1, false, ret);
 	fit(snprintf(ret, PLACE_MAX, "%s%s", start, module->path), ret);
 	return true;
 }
@@ -78,7 +103,7 @@ bool places_file(const struct places *places, const struct module *module, unsig
 bool places_debug(const struct places *places, const uint8_t *build_id, unsigned build_id_len,
 		  unsigned n, char ret[PLACE_MAX])
 {
-	return by_build_id(places ? places : &nowhere, build_id, build_id_len, n, ".debug", ret);
+	return by_build_id(places ? places : &nowhere, build_id, build_id_len, n, true, ret);
 }
 
 bool places_debuglink(const struct places *places, const char *path, const char *name, unsigned n,

@@ -6,6 +6,15 @@
 
 #include "../target/snapshot.h"
 
+/* What a server was asked for: the file with this build id, or its debug information. */
+struct fetched_file {
+	uint8_t build_id[BUILD_ID_MAX];
+	unsigned build_id_len;
+	bool debug;
+	char *path; /* where it was put; NULL: it could not be had */
+	char *why;  /* not; NULL with a path */
+};
+
 /*
  * Where the files of a snapshot's modules are looked for when they are not held open: at their
  * paths on this machine, and where the user says. These are names alone; whether what is there is
@@ -14,6 +23,7 @@
 struct places {
 	strings sysroots;   /* folders that stand for the root of the machine of the dump */
 	strings debug_dirs; /* folders like /usr/lib/debug, with .build-id/ in them */
+	LIST(struct fetched_file) fetched;
 };
 
 /* A longer one is passed over. */
@@ -33,6 +43,10 @@ bool places_debug(const struct places *places, const uint8_t *build_id, unsigned
 /* The same for the file that NAME, the .gnu_debuglink of a file that was mapped from PATH, stands for. */
 bool places_debuglink(const struct places *places, const char *path, const char *name, unsigned n,
 		      char ret[PLACE_MAX]);
+
+/* What became of asking a server for one of the two; NULL: it was not asked. PLACES may be NULL. */
+const struct fetched_file *places_fetched(const struct places *places, const uint8_t *build_id,
+					  unsigned build_id_len, bool debug);
 
 /* The LEN bytes of a build id as hexadecimal digits. */
 #define BUILD_ID_TEXT (2 * BUILD_ID_MAX + 1)

@@ -236,6 +236,40 @@ static void memory_has_an_end(void **state)
 	buf_deinit(&out);
 }
 
+static struct error *fetch_things(void *arg, struct buf *ret)
+{
+	static const char longer[200];
+
+	// The signal would end us.
+	signal(SIGXFSZ, SIG_IGN);
+	tell(ret, "socket", socket(AF_INET, SOCK_STREAM, 0));
+	int fd = open(arg, O_WRONLY);
+	tell(ret, "write", write(fd, longer, 100));
+	tell(ret, "write on", write(fd, longer, 1));
+	return NULL;
+}
+
+static void what_fetches_has_the_network_and_files_up_to_a_size(void **state)
+{
+	char file[] = "/tmp/pcatch-sandbox-XXXXXX";
+	struct buf out = {};
+	bool stopped;
+	int fd = mkstemp(file);
+	char wanted[128];
+
+	(void)state;
+	assert_true(fd >= 0);
+	struct error *err = sandbox_fetch(fetch_things, file, 100, 60, &out, &stopped);
+	unlink(file);
+	close(fd);
+	assert_null(err);
+	buf_zero(&out, 1);
+	snprintf(wanted, sizeof(wanted), "socket: 0\nwrite: 0\nwrite on: %d\n", EFBIG);
+	if (strncmp((char *)out.data, wanted, strlen(wanted)) != 0)
+		fail_msg("%s", (char *)out.data);
+	buf_deinit(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +278,7 @@ int main(void)
 		cmocka_unit_test(nothing_but_reading_is_allowed),
 		cmocka_unit_test(who_dies_or_dawdles_is_said_to_have),
 		cmocka_unit_test(memory_has_an_end),
+		cmocka_unit_test(what_fetches_has_the_network_and_files_up_to_a_size),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
