@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "analyse/analyse.h"
 #include "analyse/hints.h"
@@ -75,14 +76,42 @@ static struct error *take_pid_from_logs(const struct options *options, struct sn
 	return past_logs(snapshot, &options->logs, options->lines);
 }
 
-// The journal has the command line in one text.
-static struct error *redact_command(struct snapshot *snapshot)
+// Between two cuts at a time, as of a PEM block one line stays: what is behind it moves up.
+static struct error *redact_log(struct snapshot *snapshot, struct log *log)
 {
+	size_t from = 0, kept = 0;
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i <= log->cuts.n; i++) {
+		size_t to = i < log->cuts.n ? log->cuts.v[i].before : log->lines.n;
+		size_t n = to - from;
+
+		err = redact_lines(&snapshot->arena, log->lines.v + from, &n);
+		if (err)
+			return err;
+		memmove(log->lines.v + kept, log->lines.v + from, n * sizeof(*log->lines.v));
+		kept += n;
+		from = to;
+		if (i < log->cuts.n)
+			log->cuts.v[i].before = kept;
+	}
+	log->lines.n = kept;
+	return NULL;
+}
+
+static struct error *redact(struct snapshot *snapshot)
+{
+	// The journal has the command line in one text.
 	const strings *cmdline = &snapshot->process.cmdline;
 	struct error *err = NULL;
 
 	for (size_t i = 0; !err && i < cmdline->n; i++)
 		err = redact_value(&snapshot->arena, "", cmdline->v[i], &cmdline->v[i]);
+	for (size_t i = 0; !err && i < snapshot->logs.n; i++)
+		err = redact_log(snapshot, &snapshot->logs.v[i]);
+	for (size_t i = 0; !err && i < snapshot->autopsy.told.n; i++)
+		err = redact_text(&snapshot->arena, snapshot->autopsy.told.v[i].text,
+				  &snapshot->autopsy.told.v[i].text);
 	return err;
 }
 
@@ -153,7 +182,7 @@ struct error *autopsy(const struct store *store, const struct options *options, 
 	snapshot_init(&snapshot);
 	struct error *err = gather(options, &snapshot);
 	if (!err && !options->no_redact)
-		err = redact_command(&snapshot);
+		err = redact(&snapshot);
 	if (!err)
 		err = settle(&snapshot);
 	if (err)

@@ -230,6 +230,31 @@ def test_log_of_many_gigabytes_and_of_garbage(pcatch, tmp_path):
     assert lines[-1].endswith("the end") and lines[-2] == "\\x00\\x1b[31m\\xff\\xfe"
 
 
+def test_secrets_in_logs_stay_out_of_every_file(pcatch, tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    log = tmp_path / "app.log"
+    key = ["-----BEGIN PRIVATE KEY-----", *["Tm90IGEgc2VjcmV0IGF0IGFsbCwgYnV0IGxvbmcgZW5vdWdo"] * 3,
+           "-----END PRIVATE KEY-----"]
+    log.write_text("\n".join(
+        ["[%d] early postgres://app:hunter2@db/x" % child.pid, *key]
+        + ["GET /%d" % i for i in range(40)]
+        + ["[%d] DB_PASSWORD=hunter2" % child.pid, *key, "the end", ""]
+    ))
+    arguments = ["--pid", str(child.pid), "--log", log, "--lines", "12"]
+    report = autopsy(pcatch, *arguments)
+    for file in pcatch.out.iterdir():
+        data = file.read_bytes()
+        assert b"hunter2" not in data and b"Tm90IGEg" not in data, file
+    lines = report.json["logs"][0]["lines"]
+    assert lines[-1] == "the end" and "postgres://app:[redacted]@db/x" in lines[0]
+    shown = report.text.splitlines()
+    first = next(i for i, line in enumerate(shown) if "postgres://" in line)
+    assert "lines left out" in shown[first + 1]
+    everything = pcatch.call("autopsy", "-o", tmp_path / "raw", "--no-redact", *arguments)
+    assert everything.status == 0 and everything.stdout.count("hunter2") == 2
+
+
 @pytest.mark.parametrize(
     "arguments, status, words",
     [
