@@ -153,7 +153,8 @@ static void check_attach(struct examination *x)
 
 	struct error *err = attach_possible(pid);
 	if (!err) {
-		// The kernel asks the same questions as for ptrace (PTRACE_MODE_ATTACH), and nothing stops.
+		// The kernel asks the same questions as for ptrace (PTRACE_MODE_ATTACH), and
+		// nothing stops.
 		snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
 		_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
@@ -169,7 +170,8 @@ static void check_attach(struct examination *x)
 	     (int)pid);
 }
 
-// A process of another user can be attached to: root makes one to try, others look at the first one.
+// A process of another user can be attached to: root makes one to try, others look at the first
+// one.
 static bool reaches_others(void)
 {
 	pid_t pid = geteuid() ? -1 : idle_child(65534);
@@ -192,15 +194,18 @@ static void check_scope(struct examination *x)
 	if (scope < '3' && reaches_others())
 		note(x, "attach", STATE_YES, NULL, "processes of every user may be watched");
 	else if (scope == '3')
-		note(x, "attach", STATE_NO, "set kernel.yama.ptrace_scope lower in /etc/sysctl.d and reboot",
+		note(x, "attach", STATE_NO, "set kernel.yama.ptrace_scope lower in /etc/sysctl.d "
+					    "and reboot",
 		     "kernel.yama.ptrace_scope is 3: none may be, until the next boot");
 	else if (scope != '0')
-		note(x, "attach", STATE_PARTLY, "sysctl kernel.yama.ptrace_scope=0, or run pcatch as root",
-		     "kernel.yama.ptrace_scope is %c: of running processes none of yours; what 'pcatch run' "
-		     "starts may be",
+		note(x, "attach", STATE_PARTLY, "sysctl kernel.yama.ptrace_scope=0, or run pcatch "
+						"as root",
+		     "kernel.yama.ptrace_scope is %c: of running processes none of yours; what "
+		     "'pcatch run' starts may be",
 		     scope);
 	else
-		note(x, "attach", STATE_PARTLY, "run pcatch as root or with CAP_SYS_PTRACE for others'",
+		note(x, "attach", STATE_PARTLY, "run pcatch as root or with CAP_SYS_PTRACE for "
+						"others'",
 		     "your own processes may be watched, those of other users not");
 }
 
@@ -229,7 +234,8 @@ static void check_kernel_log(struct examination *x)
 
 	// EPIPE: it may be read, and has moved on meanwhile; EAGAIN: it is empty.
 	if (n >= 0 || (fd >= 0 && (errno == EPIPE || errno == EAGAIN)))
-		note(x, "kernel log", STATE_YES, NULL, "OOM kills and crashes are read in /dev/kmsg");
+		note(x, "kernel log", STATE_YES, NULL,
+		     "OOM kills and crashes are read in /dev/kmsg");
 	else if (errno == ENOENT)
 		note(x, "kernel log", STATE_NO, "give the container the device /dev/kmsg",
 		     "there is no /dev/kmsg");
@@ -275,11 +281,13 @@ static void check_cgroup(struct examination *x, const struct process *process)
 		     "memory of %s is counted, OOM kills are not", path);
 	else
 		note(x, "cgroup", STATE_NO,
-		     "mount the cgroup file system where pcatch runs, with the memory controller enabled",
+		     "mount the cgroup file system where pcatch runs, with the memory controller "
+		     "enabled",
 		     "the memory of the control group %s cannot be read", path);
 }
 
-static void check_symbols(struct examination *x, struct images *images, const struct snapshot *snapshot)
+static void check_symbols(struct examination *x, struct images *images,
+			  const struct snapshot *snapshot)
 {
 	static const char *const kinds[] = {
 		[SYMBOLS_NONE] = "no symbols",	   [SYMBOLS_DYNSYM] = "exported symbols only",
@@ -313,7 +321,8 @@ static void check_symbols(struct examination *x, struct images *images, const st
 		bool enough = kind == SYMBOLS_DWARF || kind == SYMBOLS_SYMTAB;
 		note(x, "symbols", enough ? STATE_YES : STATE_PARTLY,
 		     enough ? NULL
-			    : "install the debug symbols of its package (Debian: find-dbgsym-packages)",
+			    : "install the debug symbols of its package (Debian: "
+			      "find-dbgsym-packages)",
 		     "%s: %s", file, kinds[kind]);
 	}
 	names_deinit(&names);
@@ -339,7 +348,8 @@ static void check_python(struct examination *x, struct images *images, struct sn
 		     python->found_by ? python->found_by : "?",
 		     python->module ? python->module : "?");
 	else if (why)
-		note(x, "Python", STATE_NO, "report its version, and where it comes from", "%s", why);
+		note(x, "Python", STATE_NO, "report its version, and where it comes from", "%s",
+		     why);
 	else
 		note(x, "Python", STATE_NONE, NULL, "it is no Python program");
 }
@@ -444,19 +454,21 @@ static struct error *print_json(const struct examination *x, bool works)
 		buf_clean(&remedy, check->remedy ? check->remedy : "",
 			  check->remedy ? strlen(check->remedy) : 0, "");
 		buf_add(&remedy, "", 1);
-		if (text.failed || remedy.failed ||
-		    json_array_append_new(checks,
-					  json_pack("{s:s, s:s, s:s, s:s?}", "name", check->name, "state",
-						    state_names[check->state], "text",
-						    (char *)text.data, "remedy",
-						    check->remedy ? (char *)remedy.data : NULL))) {
+		json_t *object =
+			text.failed || remedy.failed
+				? NULL
+				: json_pack("{s:s, s:s, s:s, s:s?}", "name", check->name, "state",
+					    state_names[check->state], "text", (char *)text.data,
+					    "remedy",
+					    check->remedy ? (char *)remedy.data : NULL);
+		if (!object || json_array_append_new(checks, object)) {
 			json_decref(checks);
 			return error_nomem();
 		}
 	}
-	json_t *root = json_pack("{s:s, s:o, s:b, s:o}", "schema", "pcatch.doctor/1", "pid",
-				 x->options->pid ? json_integer(x->options->pid) : json_null(), "works",
-				 works, "checks", checks);
+	json_t *pid = x->options->pid ? json_integer(x->options->pid) : json_null();
+	json_t *root = json_pack("{s:s, s:o, s:b, s:o}", "schema", "pcatch.doctor/1", "pid", pid,
+				 "works", works, "checks", checks);
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(1)) || putchar('\n') == EOF)
 		err = error_new(ERROR_SYSTEM, "cannot write to standard output");
 	json_decref(root);
@@ -476,7 +488,8 @@ struct error *doctor(const struct options *options, bool *works_ret)
 	check_kernel_log(&x);
 	struct error *err = check_target(&x);
 	if (err && err->kind != ERROR_NOMEM) {
-		// It may have ended while it was looked at, or not be there at all: that has been said.
+		// It may have ended while it was looked at, or not be there at all: that has been
+		// said.
 		error_free(err);
 		err = NULL;
 	}
