@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "deliver.h"
 #include "live/journal.h"
+#include "live/kernellog.h"
 #include "live/past.h"
 #include "live/pidfile.h"
 #include "live/procfs.h"
@@ -48,8 +49,8 @@ static struct error *read_pidfile(const struct options *options, struct snapshot
 }
 
 /*
- * Without a pid the log may know: one process marks its lines, or of those that do one has gone while
- * the others, its workers, are still there.
+ * Without a pid the log may know: one process marks its lines, or of those that do one has gone
+ * while the others, its workers, are still there.
  */
 static struct error *take_pid_from_logs(const struct options *options, struct snapshot *snapshot)
 {
@@ -61,8 +62,8 @@ static struct error *take_pid_from_logs(const struct options *options, struct sn
 			gone[n_gone++] = pids[i];
 	if (n_gone > 1)
 		return error_new(ERROR_INPUT,
-				 "autopsy: several processes that wrote to the log are gone (%d, %d%s): say by "
-				 "--pid which one is meant",
+				 "autopsy: several processes that wrote to the log are gone (%d, "
+				 "%d%s): say by --pid which one is meant",
 				 (int)gone[0], (int)gone[1], n_gone > 2 ? ", ..." : "");
 	if (n_gone)
 		snapshot->process.pid = gone[0];
@@ -139,9 +140,11 @@ static struct error *gather(const struct options *options, struct snapshot *snap
 	if (!err)
 		err = past_holder(snapshot);
 	if (!err)
+		err = past_leftovers(snapshot, &options->logs);
+	if (!err)
 		err = journal_ask(snapshot);
 	if (!err)
-		err = past_leftovers(snapshot, &options->logs);
+		err = past_cgroup(snapshot);
 	if (!err)
 		err = kernel_log_ask(snapshot, "/var/log");
 	return err;

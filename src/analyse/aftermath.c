@@ -8,6 +8,7 @@
 #include "../target/kernlog.h"
 #include "hints.h"
 #include "logline.h"
+#include "systemd.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -169,6 +170,52 @@ static void take_kernel_line(struct findings *findings, const struct testimony *
 	}
 }
 
+// An event at AT can have led to this end, some time later.
+static bool may_lead_to_end(const struct findings *findings, int64_t at)
+{
+	const struct aftermath *a = &findings->aftermath;
+
+	if (!at || (a->from && at < a->from - SLACK) || at < findings->snapshot->autopsy.since)
+		return false;
+	return a->seen <= at + SHUTDOWN_MAX;
+}
+
+static void take_unit_line(struct findings *findings, const struct testimony *told, int64_t at)
+{
+	struct aftermath *a = &findings->aftermath;
+	struct unit_event event;
+
+	if (!systemd_parse(told->text, &event) || !may_lead_to_end(findings, at))
+		return;
+	// When the end is told, what is told long after is of another run.
+	if (a->end.known && at > a->end.at + NEAR_THE_END)
+		return;
+	switch (event.kind) {
+	case UNIT_STOPPING:
+		if (!a->end.known)
+			a->unit.stop = told;
+		break;
+	case UNIT_OVERDUE:
+	case UNIT_UNHEARD:
+	case UNIT_EXPIRED:
+		if (!a->end.known)
+			a->unit.why = told;
+		break;
+	case UNIT_SIGNALLED:
+	case UNIT_REQUESTED:
+		if (event.pid == findings->snapshot->process.pid)
+			a->unit.kill = told;
+		break;
+	case UNIT_OOM:
+	case UNIT_OOMD:
+		a->unit.oom = told;
+		a->unit.oom_at = at;
+		break;
+	case UNIT_OTHER:
+		break;
+	}
+}
+
 static void take_told(struct findings *findings)
 {
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
@@ -180,17 +227,22 @@ static void take_told(struct findings *findings)
 
 		if (told->source == TOLD_BY_KERNEL)
 			take_kernel_line(findings, told);
-		else if (told->source == TOLD_BY_SYSTEMD && in_life(findings, at) &&
-			 strstr(told->text, "OOM killer") && !a->oom) {
-			a->oom = told;
-			a->oom_at = at;
-		}
-		if ((!told->signo && told->exit_code < 0) || !in_life(findings, at) || a->end.known)
+		else if (told->source == TOLD_BY_SYSTEMD)
+			take_unit_line(findings, told, at);
+		if (!in_life(findings, at))
+			continue;
+		if (told->core)
+			a->core = told;
+		bool says_end = told->signo || told->exit_code >= 0;
+		// systemd-coredump names the process; nobody knows better.
+		bool better = told->source == TOLD_BY_COREDUMP && a->end.of_unit;
+		if (!says_end || (a->end.known && !better))
 			continue;
 		a->end.known = true;
 		a->end.signo = told->signo;
 		a->end.exit_code = told->exit_code;
-		a->end.confidence = CERTAIN;
+		a->end.of_unit = told->source == TOLD_BY_SYSTEMD && !autopsy->pidfile_written;
+		a->end.confidence = a->end.of_unit ? LIKELY : CERTAIN;
 		a->end.at = at;
 		a->end.source = told->where;
 		a->end.text = told->text;

@@ -246,9 +246,19 @@ struct aftermath {
 		enum confidence confidence;
 		int64_t at;
 		const char *source, *text;
+		bool of_unit; /* said of the main process of a unit, without its pid */
 	} end;
 	const struct testimony *oom, *crash; /* the kernel's lines about it; NULL: none */
 	int64_t oom_at, crash_at;
+	/* Systemd's lines about its unit; NULL: none. */
+	struct {
+		const struct testimony *kill;  /* that it, or systemctl kill, sent this process a signal, ... */
+		const struct testimony *why;   /* ... and what for: a time that was over */
+		const struct testimony *stop;  /* that it was to be stopped */
+		const struct testimony *oom;   /* that the OOM killer, or systemd-oomd, ended one of the unit */
+		int64_t oom_at;
+	} unit;
+	const struct testimony *core; /* systemd-coredump's, of its core */
 	bool crash_of_thread; /* the line is not of the pid, but of its name and time */
 	bool kernel_silent;   /* the kernel's log goes back far enough, and has no such line */
 	/* Signs in the logs; NULL: none. */

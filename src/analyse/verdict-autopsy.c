@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "../cleanup.h"
 #include "../target/kernlog.h"
 #include "judges.h"
+#include "systemd.h"
 #include "traceback.h"
 
+#define SECOND INT64_C(1000000000)
+
+// Systemd writes what it knows of one end in one go.
+#define AT_ONCE (10 * SECOND)
+
+#define LEFT_NAMED 12 // of those that are left
+
 /*
- * What those would decide by hand who find a server gone: who saw it end, what did it write last, what
- * does the kernel say; and when nothing says anything, what that silence leaves.
+ * What those would decide by hand who find a server gone: who saw it end, what did it write last,
+ * what does the kernel say; and when nothing says anything, what that silence leaves.
  */
 
 static const char *time_words(struct opinion *opinion, int64_t at)
 {
-	time_t seconds = (time_t)(at / 1000000000);
+	time_t seconds = (time_t)(at / SECOND);
 	char text[32] = "?";
 	struct tm tm;
 
@@ -30,7 +39,8 @@ static const char *who(const struct findings *findings, struct opinion *opinion)
 
 	if (process->pid <= 0)
 		return "The process";
-	return *process->comm ? opinion_text(opinion, "%s (pid %d)", process->comm, (int)process->pid)
+	return *process->comm ? opinion_text(opinion, "%s (pid %d)", process->comm,
+					     (int)process->pid)
 			      : opinion_text(opinion, "Process %d", (int)process->pid);
 }
 
@@ -42,6 +52,25 @@ static const char *when(const struct findings *findings, struct opinion *opinion
 	if (at)
 		return opinion_text(opinion, " at %s", time_words(opinion, at));
 	return a->seen ? opinion_text(opinion, " after %s", time_words(opinion, a->seen)) : "";
+}
+
+// That the number of a line is this process's, and not that of another one before it or elsewhere.
+static bool is_sure_of_pid(const struct findings *findings)
+{
+	const struct snapshot *snapshot = findings->snapshot;
+
+	return (findings->aftermath.from || snapshot->autopsy.since) &&
+	       !snapshot->host.in_container;
+}
+
+static void doubt_pid(const struct findings *findings, struct opinion *opinion)
+{
+	if (is_sure_of_pid(findings))
+		return;
+	opinion_against(opinion, "pid",
+			findings->snapshot->host.in_container
+				? "the kernel counts pids as the host does, not as this container"
+				: "nothing says since when the pid was this process's");
 }
 
 static const char *hint_text(const struct findings *findings, const struct hint *hint)
@@ -59,10 +88,12 @@ static void tell_hint(const struct findings *findings, struct opinion *opinion,
 
 static void tell_told(struct opinion *opinion, const struct testimony *told)
 {
-	opinion_for(opinion, told->where, "\"%s\"", opinion_clip(opinion, told->text, 300));
+	if (told)
+		opinion_for(opinion, told->where, "\"%s\"", opinion_clip(opinion, told->text, 300));
 }
 
 /* What every autopsy can say. */
+
 static void tell_life(const struct findings *findings, struct opinion *opinion)
 {
 	const struct aftermath *a = &findings->aftermath;
@@ -70,8 +101,8 @@ static void tell_life(const struct findings *findings, struct opinion *opinion)
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
 
 	if (a->seen)
-		opinion_for(opinion, "time", "it was last seen alive at %s: %s", time_words(opinion, a->seen),
-			    a->seen_by);
+		opinion_for(opinion, "time", "it was last seen alive at %s: %s",
+			    time_words(opinion, a->seen), a->seen_by);
 	if (a->gone && a->gone_by)
 		opinion_for(opinion, "time", "it was gone by %s: %s", time_words(opinion, a->gone),
 			    a->gone_by);
@@ -86,26 +117,31 @@ static void tell_life(const struct findings *findings, struct opinion *opinion)
 			    autopsy->halt ? ", after a shutdown in order" : "");
 }
 
+static const char *left_words(const struct leftover *left, struct opinion *opinion)
+{
+	return opinion_text(opinion, "%d (%s%s%s)", (int)left->process.pid,
+			    left->process.comm ? left->process.comm : "?",
+			    left->listens ? ", listens on " : "",
+			    left->listens ? left->listens : "");
+}
+
 // Processes that outlived it, and what they still do.
 static void tell_left(const struct findings *findings, struct opinion *opinion)
 {
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
 	const char *pids = "";
-	size_t shown = 0, family = 0;
+	size_t family = 0;
 
 	for (size_t i = 0; i < autopsy->left.n; i++) {
-		const struct leftover *left = &autopsy->left.v[i];
-
-		family += left->same_family;
-		if (shown++ == 12)
-			pids = opinion_text(opinion, "%s and more", pids);
-		if (shown > 12)
-			continue;
-		pids = opinion_text(opinion, "%s%s%d (%s%s%s)", pids, *pids ? ", " : "",
-				    (int)left->process.pid, left->process.comm ? left->process.comm : "?",
-				    left->listens ? ", listens on " : "", left->listens ? left->listens : "");
+		family += autopsy->left.v[i].same_family;
+		if (i < LEFT_NAMED)
+			pids = opinion_text(opinion, "%s%s%s", pids, *pids ? ", " : "",
+					    left_words(&autopsy->left.v[i], opinion));
 	}
-	if (!shown)
+	if (autopsy->left.n > LEFT_NAMED)
+		pids = opinion_text(opinion, "%s and %zu more", pids,
+				    autopsy->left.n - LEFT_NAMED);
+	if (!autopsy->left.n)
 		return;
 	opinion_for(opinion, "/proc", "%s: %s; what they write after its end is not its own",
 		    family ? "its workers, or others that it started, still run"
@@ -113,8 +149,8 @@ static void tell_left(const struct findings *findings, struct opinion *opinion)
 		    pids);
 	if (family)
 		opinion_advise(opinion,
-			       "End what is left of it before the next start, as it may hold the port and "
-			       "the files: %s.",
+			       "End what is left of it before the next start, as it may hold the "
+			       "port and the files: %s.",
 			       pids);
 }
 
@@ -122,35 +158,42 @@ static void tell_reuse(const struct findings *findings, struct opinion *opinion)
 {
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
 	const struct process_ref *holder = &autopsy->holder;
+	int pid = (int)findings->snapshot->process.pid;
 
 	if (findings->aftermath.fate != FATE_REUSED)
 		return;
 	opinion_for(opinion, "/proc", "pid %d now belongs to another: %s%s (pid %d), started at %s",
-		    (int)findings->snapshot->process.pid,
-		    autopsy->holder_thread_of ? "a thread of " : "", holder->comm ? holder->comm : "?",
-		    (int)holder->pid,
+		    pid, autopsy->holder_thread_of ? "a thread of " : "",
+		    holder->comm ? holder->comm : "?", (int)holder->pid,
 		    autopsy->holder_started ? time_words(opinion, autopsy->holder_started)
 					    : "an unknown time");
 	if (findings->snapshot->process.pidfile)
 		opinion_advise(opinion,
-			       "Remove the pidfile %s: who trusts it signals process %d, which is another "
-			       "one.",
-			       findings->snapshot->process.pidfile, (int)findings->snapshot->process.pid);
+			       "Remove the pidfile %s: who trusts it signals process %d, which is "
+			       "another one.",
+			       findings->snapshot->process.pidfile, pid);
+}
+
+static void advise_core(const struct findings *findings, struct opinion *opinion)
+{
+	const struct testimony *core = findings->aftermath.core;
+
+	if (core)
+		opinion_advise(opinion,
+			       "Its core is kept, with the stacks of all its threads: \"pcatch "
+			       "show %s\".",
+			       core->core);
 }
 
 static void advise_next_time(const struct findings *findings, struct opinion *opinion)
 {
-	const struct process *process = &findings->snapshot->process;
+	const char *pidfile = findings->snapshot->process.pidfile;
+	const char *how = pidfile ? opinion_text(opinion, "--pidfile %s", pidfile) : "PID";
 
-	if (process->pidfile)
-		opinion_advise(opinion,
-			       "To know the next time: start it again, then \"pcatch attach --pidfile %s\" "
-			       "beside it, or start it by \"pcatch run -- COMMAND\".",
-			       process->pidfile);
-	else
-		opinion_advise(opinion,
-			       "To know the next time: start it again, then \"pcatch attach PID\" beside it, "
-			       "or start it by \"pcatch run -- COMMAND\".");
+	opinion_advise(opinion,
+		       "To know the next time: start it again, then \"pcatch attach %s\" beside "
+		       "it, or start it by \"pcatch run -- COMMAND\".",
+		       how);
 }
 
 /* Judges. */
@@ -158,20 +201,23 @@ static void advise_next_time(const struct findings *findings, struct opinion *op
 static bool judge_lives(const struct findings *findings, struct opinion *opinion)
 {
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+	int64_t started = autopsy->holder_started;
+	int pid = (int)autopsy->holder.pid;
 
 	if (findings->aftermath.fate != FATE_ALIVE)
 		return false;
-	opinion_claim(opinion, CAUSE_ALIVE, CERTAIN, "%s (pid %d) is alive%s%s: there is no end to explain.",
-		      autopsy->holder.comm ? autopsy->holder.comm : "The process", (int)autopsy->holder.pid,
-		      autopsy->holder_started ? " since " : "",
-		      autopsy->holder_started ? time_words(opinion, autopsy->holder_started) : "");
+	opinion_claim(opinion, CAUSE_ALIVE, CERTAIN,
+		      "%s (pid %d) is alive%s%s: there is no end to explain.",
+		      autopsy->holder.comm ? autopsy->holder.comm : "The process", pid,
+		      started ? ", since " : "", started ? time_words(opinion, started) : "");
 	opinion_for(opinion, "/proc",
 		    autopsy->pidfile_written
 			    ? "the process that has the pid was there when the pidfile was written"
 			    : "there is a process of that pid");
-	opinion_advise(opinion, "\"pcatch attach %d\" waits for its end; \"pcatch snapshot %d\" shows what it "
-				"does.",
-		       (int)autopsy->holder.pid, (int)autopsy->holder.pid);
+	opinion_advise(opinion,
+		       "\"pcatch attach %d\" waits for its end; \"pcatch snapshot %d\" shows what "
+		       "it does.",
+		       pid, pid);
 	return true;
 }
 
@@ -190,19 +236,14 @@ static bool judge_oom(const struct findings *findings, struct opinion *opinion)
 	if (event.anon_rss >= 0)
 		used = opinion_text(opinion, ", it had %s in use",
 				    scene_size(opinion, (uint64_t)event.anon_rss));
-	// Without a time that it is known to have lived at, the pid may have been another's.
-	bool sure = (a->from || findings->snapshot->autopsy.since) && !findings->snapshot->host.in_container;
-	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, sure ? CERTAIN : LIKELY,
+	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, is_sure_of_pid(findings) ? CERTAIN : LIKELY,
 		      "The kernel's OOM killer ended %s%s%s%s.", who(findings, opinion),
 		      when(findings, opinion, a->oom_at), of, used);
 	tell_told(opinion, a->oom);
-	if (!sure)
-		opinion_against(opinion, "pid",
-				findings->snapshot->host.in_container
-					? "the kernel counts pids as the host does, not as this container"
-					: "nothing says since when the pid was this process's");
-	opinion_advise(opinion, "Give it more memory or find what grows: \"pcatch attach\" keeps a record of "
-				"its memory until the end.");
+	doubt_pid(findings, opinion);
+	opinion_advise(opinion,
+		       "Give it more memory or find what grows: \"pcatch attach\" keeps a record "
+		       "of its memory until the end.");
 	return true;
 }
 
@@ -236,14 +277,14 @@ static enum cause cause_of_signal(int signo)
 	}
 }
 
-// " at app.py:12 in crash": what faulthandler's dump has on top; "" for none.
+// " in app.py:12 in crash": what faulthandler's dump has on top; "" for none.
 static const char *dump_place(const struct findings *findings, struct opinion *opinion)
 {
 	const struct stack *stack = &findings->python.fatal_stack;
 
-	return findings->aftermath.dump && stack->frames.n
-		       ? opinion_text(opinion, " in %s", scene_place(opinion, &stack->frames.v[0]))
-		       : "";
+	if (!findings->aftermath.dump || !stack->frames.n)
+		return "";
+	return opinion_text(opinion, " in %s", scene_place(opinion, &stack->frames.v[0]));
 }
 
 static void tell_dump(const struct findings *findings, struct opinion *opinion)
@@ -263,71 +304,201 @@ static void tell_dump(const struct findings *findings, struct opinion *opinion)
 static bool judge_kernel_crash(const struct findings *findings, struct opinion *opinion)
 {
 	const struct aftermath *a = &findings->aftermath;
+	const char *what = "a crash", *in = "";
 	struct kernlog_event event;
+	int signo = SIGSEGV;
 
 	if (!a->crash)
 		return false;
-	const char *message = kernlog_syslog(a->crash->text), *what = "a crash", *in = "";
+	const char *message = kernlog_syslog(a->crash->text);
 	kernlog_parse(message ? message : a->crash->text, &event);
 	if (event.what.s)
 		what = opinion_text(opinion, "%.*s", (int)event.what.len, event.what.s);
 	if (event.module.s)
 		in = opinion_text(opinion, " in %.*s", (int)event.module.len, event.module.s);
-	enum cause cause = cause_of_signal(event.kind == KERNLOG_SECCOMP ? SIGSYS
-					   : event.signo		 ? event.signo
-									 : SIGSEGV);
-	bool sure = !a->crash_of_thread && (a->from || findings->snapshot->autopsy.since) &&
-		    !findings->snapshot->host.in_container;
-	opinion_claim(opinion, cause, sure ? CERTAIN : LIKELY, "%s crashed%s: %s%s%s.",
-		      who(findings, opinion), when(findings, opinion, a->crash_at), what, in,
+	if (event.kind == KERNLOG_SECCOMP)
+		signo = SIGSYS;
+	else if (event.signo)
+		signo = event.signo;
+	bool sure = !a->crash_of_thread && is_sure_of_pid(findings);
+	opinion_claim(opinion, cause_of_signal(signo), sure ? CERTAIN : LIKELY,
+		      "%s crashed%s: %s%s%s.", who(findings, opinion),
+		      when(findings, opinion, a->crash_at), what, in,
 		      dump_place(findings, opinion));
 	tell_told(opinion, a->crash);
 	tell_dump(findings, opinion);
 	if (a->crash_of_thread)
 		opinion_against(opinion, a->crash->where,
-				"the line names a thread, by its number; name and time fit this process");
+				"the line names a thread, by its number; name and time fit this "
+				"process");
+	else
+		doubt_pid(findings, opinion);
 	return true;
+}
+
+// The words for why systemd sent a signal.
+static const char *reason_words(const struct testimony *why, bool requested)
+{
+	struct unit_event event = {};
+
+	if (why)
+		systemd_parse(why->text, &event);
+	switch (event.kind) {
+	case UNIT_OVERDUE:
+		return strstr(why->text, "stop") || strstr(why->text, "Stop")
+			       ? "it had not stopped in the time it was given"
+			       : "it had not done in time what it was to do";
+	case UNIT_UNHEARD:
+		return "the watchdog had not heard of it in time";
+	case UNIT_EXPIRED:
+		return "the time it was allowed to run was over";
+	default:
+		return requested ? "somebody asked for it by systemctl kill" : "why, it does not "
+									       "say";
+	}
+}
+
+// Systemd says that it sent this process a signal, or that the time was over at which it does.
+static bool judge_unit_kill(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const struct testimony *kill = a->unit.kill, *why = a->unit.why;
+	struct unit_event event = {};
+
+	if (kill)
+		systemd_parse(kill->text, &event);
+	int signo = kill ? event.signo : a->end.signo;
+	if (a->end.known && a->end.signo != signo)
+		return false;
+	// Without a word of the kill itself a time that was over just before has to do.
+	bool overdue = why && a->end.known && llabs(a->end.at - why->at) <= AT_ONCE &&
+		       (signo == SIGKILL || signo == SIGABRT || signo == SIGTERM);
+	if (!kill && !overdue)
+		return false;
+	int64_t at = a->end.known ? a->end.at : kill->at;
+	bool sure = kill && a->end.known && (a->from || findings->snapshot->autopsy.since);
+	opinion_claim(opinion, CAUSE_KILLED_BY_SUPERVISOR, sure ? CERTAIN : LIKELY,
+		      "%s was killed by systemd%s with %s: %s.", who(findings, opinion),
+		      when(findings, opinion, at), scene_signal(opinion, signo),
+		      reason_words(why, event.kind == UNIT_REQUESTED));
+	tell_told(opinion, a->unit.stop);
+	tell_told(opinion, why);
+	tell_told(opinion, kill);
+	if (a->end.known)
+		opinion_for(opinion, a->end.source, "\"%s\"",
+			    opinion_clip(opinion, a->end.text, 300));
+	if (!kill)
+		opinion_against(opinion, why->where,
+				"it does not name the process that it sent the signal to");
+	tell_hint(findings, opinion, a->asked);
+	return true;
+}
+
+// One of the unit was ended for want of memory: this one, where it was ended by SIGKILL then.
+static bool judge_unit_oom(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const struct testimony *oom = a->unit.oom;
+	struct unit_event event;
+
+	if (!oom)
+		return false;
+	bool killed = a->end.known && a->end.signo == SIGKILL &&
+		      llabs(a->end.at - a->unit.oom_at) <= AT_ONCE;
+	bool told = a->end.known || a->dump || a->asked || a->traceback || a->stopped;
+	if (!killed && told)
+		return false;
+	systemd_parse(oom->text, &event);
+	bool daemon = event.kind == UNIT_OOMD;
+	opinion_claim(opinion, daemon ? CAUSE_KILLED_BY_SUPERVISOR : CAUSE_OUT_OF_MEMORY,
+		      killed ? LIKELY : POSSIBLE, "%s ended %s%s%s.",
+		      daemon ? "systemd-oomd, which acts when memory gets short,"
+			     : "The kernel's OOM killer",
+		      killed ? "" : "a process of its unit, maybe ", who(findings, opinion),
+		      when(findings, opinion, a->unit.oom_at));
+	tell_told(opinion, oom);
+	if (a->end.known)
+		opinion_for(opinion, a->end.source, "\"%s\"",
+			    opinion_clip(opinion, a->end.text, 300));
+	opinion_against(opinion, oom->where,
+			"systemd does not say which process of the unit it was; the kernel's own "
+			"line would, and is not there");
+	opinion_advise(opinion,
+		       "Give it more memory or find what grows: \"pcatch attach\" keeps a record "
+		       "of its memory until the end.");
+	return true;
+}
+
+static void claim_exit(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const char *name = who(findings, opinion), *at = when(findings, opinion, a->end.at);
+	const struct exception *exception = findings->python.exception;
+	int code = a->end.exit_code;
+
+	if (a->traceback)
+		opinion_claim(opinion, CAUSE_UNCAUGHT_EXCEPTION, LIKELY,
+			      "%s ended%s with %s%s%s, exit code %d.", name, at, exception->type,
+			      exception->message ? ": " : "",
+			      opinion_clip(opinion, exception->message, 80), code);
+	else if (a->asked)
+		opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, LIKELY,
+			      "%s was asked to stop by %s and exited%s with code %d.", name,
+			      scene_signal(opinion, a->asked->signo), at, code);
+	else if (a->unit.stop)
+		opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, LIKELY,
+			      "%s was stopped by systemd and exited%s with code %d.", name, at,
+			      code);
+	else
+		opinion_claim(opinion, code ? CAUSE_EXIT_CODE : CAUSE_CLEAN_EXIT, a->end.confidence,
+			      "%s exited%s with code %d.", name, at, code);
+}
+
+static void claim_signal(const struct findings *findings, struct opinion *opinion)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const char *name = who(findings, opinion), *at = when(findings, opinion, a->end.at);
+	int signo = a->end.signo;
+	const char *signal = scene_signal(opinion, signo);
+	bool sent = signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGHUP ||
+		    signo == SIGQUIT;
+
+	if (!sent)
+		opinion_claim(opinion, cause_of_signal(signo), a->end.confidence,
+			      "%s was ended by %s%s%s.", name, signal, at,
+			      dump_place(findings, opinion));
+	else if (a->killing)
+		opinion_claim(opinion, CAUSE_KILLED_BY_SUPERVISOR, LIKELY,
+			      "%s was ended by %s%s; its supervisor's log says that it was about "
+			      "to do so.",
+			      name, signal, at);
+	else
+		opinion_claim(opinion,
+			      signo == SIGKILL ? CAUSE_KILLED_BY_UNKNOWN
+					       : CAUSE_TERMINATED_BY_SIGNAL,
+			      a->end.confidence, "%s was ended by %s%s; who sent it is not known.",
+			      name, signal, at);
 }
 
 // Somebody has seen with what status it ended.
 static bool judge_status(const struct findings *findings, struct opinion *opinion)
 {
 	const struct aftermath *a = &findings->aftermath;
-	int signo = a->end.signo, code = a->end.exit_code;
-	enum confidence confidence = a->end.confidence;
-	const char *at = when(findings, opinion, a->end.at);
+	int signo = a->end.signo;
 
 	if (!a->end.known)
 		return false;
-	if (!signo && a->traceback) {
-		opinion_claim(opinion, CAUSE_UNCAUGHT_EXCEPTION, LIKELY, "%s ended%s with %s%s%s, exit code %d.",
-			      who(findings, opinion), at, findings->python.exception->type,
-			      findings->python.exception->message ? ": " : "",
-			      opinion_clip(opinion, findings->python.exception->message, 80), code);
-	} else if (!signo && a->asked) {
-		opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, LIKELY,
-			      "%s was asked to stop by %s and exited%s with code %d.", who(findings, opinion),
-			      scene_signal(opinion, a->asked->signo), at, code);
-	} else if (!signo) {
-		opinion_claim(opinion, code ? CAUSE_EXIT_CODE : CAUSE_CLEAN_EXIT, confidence,
-			      "%s exited%s with code %d.", who(findings, opinion), at, code);
-	} else if (signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGHUP ||
-		   signo == SIGQUIT) {
-		bool supervisor = a->killing != NULL;
-		opinion_claim(opinion,
-			      supervisor	 ? CAUSE_KILLED_BY_SUPERVISOR
-			      : signo == SIGKILL ? CAUSE_KILLED_BY_UNKNOWN
-						 : CAUSE_TERMINATED_BY_SIGNAL,
-			      supervisor ? LIKELY : confidence, "%s was ended by %s%s; %s.",
-			      who(findings, opinion), scene_signal(opinion, signo), at,
-			      supervisor ? "its supervisor's log says that it was about to do so"
-					 : "who sent it is not known");
-	} else {
-		opinion_claim(opinion, cause_of_signal(signo), confidence, "%s was ended by %s%s%s.",
-			      who(findings, opinion), scene_signal(opinion, signo), at,
-			      dump_place(findings, opinion));
-	}
+	if (signo)
+		claim_signal(findings, opinion);
+	else
+		claim_exit(findings, opinion);
+	tell_told(opinion, a->unit.stop);
 	opinion_for(opinion, a->end.source, "\"%s\"", opinion_clip(opinion, a->end.text, 300));
+	if (a->end.of_unit)
+		opinion_against(opinion, a->end.source,
+				"it is said of the main process of the unit: that this was pid %d, "
+				"it does not say",
+				(int)findings->snapshot->process.pid);
 	tell_hint(findings, opinion, a->killing);
 	tell_hint(findings, opinion, a->asked);
 	tell_dump(findings, opinion);
@@ -346,19 +517,23 @@ static bool judge_dump(const struct findings *findings, struct opinion *opinion)
 
 	if (!a->dump)
 		return false;
-	enum cause cause = !strcmp(error, "Aborted")	   ? CAUSE_ABORT
-			   : fatal_error_is_signal(error) ? CAUSE_NATIVE_CRASH
-							   : CAUSE_PYTHON_FATAL_ERROR;
+	enum cause cause = CAUSE_PYTHON_FATAL_ERROR;
+	if (!strcmp(error, "Aborted"))
+		cause = CAUSE_ABORT;
+	else if (fatal_error_is_signal(error))
+		cause = CAUSE_NATIVE_CRASH;
 	opinion_claim(opinion, cause, LIKELY, "%s crashed%s: %s%s, says faulthandler.",
-		      who(findings, opinion), when(findings, opinion, 0), opinion_clip(opinion, error, 60),
-		      dump_place(findings, opinion));
+		      who(findings, opinion), when(findings, opinion, 0),
+		      opinion_clip(opinion, error, 60), dump_place(findings, opinion));
 	tell_dump(findings, opinion);
 	if (a->shared)
 		opinion_against(opinion, findings->python.fatal_error_source,
-				"others write to this log, too, and the dump has no mark: that it is this "
-				"process's follows from its place alone");
-	opinion_advise(opinion, "faulthandler sees Python frames only: \"pcatch attach\" or a core file has "
-				"the native ones, which say what crashed.");
+				"others write to this log, too, and the dump has no mark: that it "
+				"is this process's follows from its place alone");
+	if (!a->core)
+		opinion_advise(opinion,
+			       "faulthandler sees Python frames only: \"pcatch attach\" or a core "
+			       "file has the native ones, which say what crashed.");
 	return true;
 }
 
@@ -370,20 +545,24 @@ static bool judge_asked(const struct findings *findings, struct opinion *opinion
 		return false;
 	bool vague = a->asked->author == AUTHOR_UNKNOWN && a->shared;
 	opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, vague ? POSSIBLE : LIKELY,
-		      "%s was asked to stop by %s%s, and its log says so%s.", who(findings, opinion),
+		      "%s was asked to stop by %s%s, and its log says so%s.",
+		      who(findings, opinion),
 		      scene_signal(opinion, a->asked->signo),
 		      a->asked->at ? when(findings, opinion, a->asked->at) : "",
-		      a->stopped ? "; it finished its shutdown" : "; that it finished is not in there");
+		      a->stopped ? "; it finished its shutdown" : "; that it finished is not in "
+								  "there");
 	tell_hint(findings, opinion, a->asked);
 	tell_hint(findings, opinion, a->stopping);
 	tell_hint(findings, opinion, a->stopped);
 	if (!a->stopped)
 		opinion_against(opinion, "log",
-				"it does not say that the shutdown came to its end: it may have been killed "
-				"while at it");
+				"it does not say that the shutdown came to its end: it may have "
+				"been killed while at it");
 	if (vague)
-		opinion_against(opinion, "log", "others write to it, too, and the line has no mark");
-	opinion_gap(opinion, "who asked it to stop", "the log does not name the sender of the signal",
+		opinion_against(opinion, "log",
+				"others write to it, too, and the line has no mark");
+	opinion_gap(opinion, "who asked it to stop", "the log does not name the sender of the "
+						     "signal",
 		    "pcatch attach names the sender, its user and its command line");
 	return true;
 }
@@ -396,12 +575,14 @@ static bool judge_traceback(const struct findings *findings, struct opinion *opi
 	if (!a->traceback)
 		return false;
 	const struct stack *stack = &exception->traceback;
-	const char *in = stack->frames.n ? opinion_text(opinion, " in %s", scene_place(opinion, stack->frames.v))
-					 : "";
+	const char *in = "";
+	if (stack->frames.n)
+		in = opinion_text(opinion, " in %s", scene_place(opinion, stack->frames.v));
 	opinion_claim(opinion, CAUSE_UNCAUGHT_EXCEPTION, a->shared ? POSSIBLE : LIKELY,
 		      "%s ended%s with %s%s%s%s: a traceback is the last that it wrote.",
 		      who(findings, opinion), when(findings, opinion, 0), exception->type,
-		      exception->message ? ": " : "", opinion_clip(opinion, exception->message, 60), in);
+		      exception->message ? ": " : "",
+		      opinion_clip(opinion, exception->message, 60), in);
 	opinion_for(opinion, exception->source, "nothing of its own follows the traceback of %s",
 		    exception->type);
 	if (a->shared)
@@ -439,47 +620,81 @@ static bool judge_restart(const struct findings *findings, struct opinion *opini
 	return true;
 }
 
+// Systemd stopped the unit, and has no failure to tell.
+static bool judge_unit_stop(const struct findings *findings, struct opinion *opinion)
+{
+	const struct testimony *stop = findings->aftermath.unit.stop;
+
+	if (!stop)
+		return false;
+	opinion_claim(opinion, CAUSE_GRACEFUL_SHUTDOWN, LIKELY,
+		      "%s was stopped by systemd at %s, as it was asked to; of a failure it says "
+		      "nothing.",
+		      who(findings, opinion), time_words(opinion, stop->at));
+	tell_told(opinion, stop);
+	opinion_gap(opinion, "who asked systemd to stop it", "the journal does not say it",
+		    "pcatch attach names the sender of each signal; auditd can log systemctl's "
+		    "calls");
+	return true;
+}
+
+// Why memory is not to blame, and what kind of crash it was not.
+static void rule_out_by_silence(const struct findings *findings, struct opinion *opinion,
+				bool no_oom)
+{
+	const struct aftermath *a = &findings->aftermath;
+	const struct snapshot *snapshot = findings->snapshot;
+	int64_t kills = snapshot->process.oom_kills_after;
+
+	if (a->kernel_silent && !snapshot->host.in_container)
+		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
+				 "the kernel's log covers the time and has no OOM kill of it");
+	else if (no_oom)
+		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY, "its cgroup %s counts no OOM kill",
+				 snapshot->process.cgroup);
+	else if (kills > 0)
+		opinion_for(opinion, "cgroup",
+			    "%s, where it was, counts %lld OOM kills; whose and when, it does not",
+			    snapshot->process.cgroup, (long long)kills);
+	if (a->kernel_silent && snapshot->autopsy.kernel_tells_faults &&
+	    !snapshot->host.in_container)
+		opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
+				 "the kernel's log covers the time, and would have had a line of a "
+				 "segmentation fault");
+}
+
 static bool judge_silence(const struct findings *findings, struct opinion *opinion)
 {
 	const struct aftermath *a = &findings->aftermath;
 	const struct snapshot *snapshot = findings->snapshot;
-	bool no_oom = a->kernel_silent, no_fault = a->kernel_silent && snapshot->autopsy.kernel_tells_faults &&
-						   !snapshot->host.in_container;
+	const struct process_ref *holder = &snapshot->autopsy.holder;
+	bool no_oom = (a->kernel_silent && !snapshot->host.in_container) ||
+		      snapshot->process.oom_kills_after == 0;
 	bool heard = snapshot->logs.n > 0;
 
-	if (snapshot->host.in_container)
-		no_oom = false;
 	if (a->fate == FATE_REUSED && !heard)
 		opinion_claim(opinion, CAUSE_VANISHED, CONFIDENCE_UNKNOWN,
-			      "Process %d is gone, and its pid now belongs to another process: %s (pid %d).",
-			      (int)snapshot->process.pid,
-			      snapshot->autopsy.holder.comm ? snapshot->autopsy.holder.comm : "?",
-			      (int)snapshot->autopsy.holder.pid);
+			      "Process %d is gone, and its pid now belongs to another process: %s "
+			      "(pid %d).",
+			      (int)snapshot->process.pid, holder->comm ? holder->comm : "?",
+			      (int)holder->pid);
 	else
 		opinion_claim(opinion, CAUSE_VANISHED, CONFIDENCE_UNKNOWN,
-			      "%s vanished%s without a word: most likely SIGKILL%s, or a signal that ends "
-			      "silently, such as SIGPIPE.",
+			      "%s vanished%s without a word: most likely SIGKILL%s, or a signal "
+			      "that ends silently, such as SIGPIPE.",
 			      who(findings, opinion), when(findings, opinion, 0),
 			      no_oom ? " by somebody" : " (somebody's, or the OOM killer's)");
 	if (heard)
-		opinion_for(opinion, "log", "no signal, no shutdown, no traceback and no dump of faulthandler "
-					    "is in there behind its last sign of life");
+		opinion_for(opinion, "log",
+			    "no signal, no shutdown, no traceback and no dump of faulthandler is "
+			    "in there behind its last sign of life");
 	opinion_for(opinion, "likelihood", "1: SIGKILL, which no program can log%s",
 		    no_oom ? "" : "; the OOM killer sends it, too");
 	opinion_for(opinion, "likelihood",
-		    "2: a signal whose default action ends a process and that leaves no trace: SIGPIPE where "
-		    "Python's own \"ignored\" was undone, SIGHUP, SIGALRM, SIGUSR1");
+		    "2: a signal whose default action ends a process and that leaves no trace: "
+		    "SIGPIPE where Python's own \"ignored\" was undone, SIGHUP, SIGALRM, SIGUSR1");
 	opinion_for(opinion, "likelihood", "3: os._exit() or _exit(), in it or in a library");
-	if (no_oom)
-		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
-				 "the kernel's log covers the time and has no OOM kill of it");
-	if (no_fault)
-		opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
-				 "the kernel's log covers the time, and would have had a line of a "
-				 "segmentation fault");
-	if (!no_oom && snapshot->process.oom_kills_after == 0)
-		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
-				 "its cgroup %s counts no OOM kill", snapshot->process.cgroup);
+	rule_out_by_silence(findings, opinion, no_oom);
 	opinion_gap(opinion, "how it ended", "nobody saw its exit status or the signal",
 		    "have pcatch attached: pcatch attach, or pcatch run -- COMMAND");
 	advise_next_time(findings, opinion);
@@ -487,8 +702,9 @@ static bool judge_silence(const struct findings *findings, struct opinion *opini
 }
 
 static judge *const judges[] = {
-	judge_lives, judge_oom,	      judge_kernel_crash, judge_status,	 judge_dump,
-	judge_asked, judge_traceback, judge_stopped,	  judge_restart, judge_silence,
+	judge_lives,	 judge_oom,	  judge_kernel_crash, judge_unit_kill, judge_unit_oom,
+	judge_status,	 judge_dump,	  judge_asked,	      judge_traceback, judge_stopped,
+	judge_unit_stop, judge_restart,	  judge_silence,
 };
 
 bool judge_autopsy(const struct findings *findings, struct opinion *opinion)
@@ -503,5 +719,6 @@ bool judge_autopsy(const struct findings *findings, struct opinion *opinion)
 		return true;
 	tell_life(findings, opinion);
 	tell_left(findings, opinion);
+	advise_core(findings, opinion);
 	return true;
 }

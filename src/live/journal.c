@@ -2,138 +2,37 @@
 #include "journal.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../buf.h"
 #include "../cleanup.h"
-#include "../target/kernlog.h"
-#include "procfs.h"
+#include "command.h"
+#include "testimony.h"
 #include "tracer.h"
 
-#define OUTPUT_MAX ((size_t)8 << 20)
-#define SECONDS_MAX 10
-#define ENTRIES "500" // of the journal, the newest
-#define TEXT_KEPT 2000
-#define TOLD_MAX 200
-#define TAIL_MAX ((off_t)32 << 20) // of a log file
-#define KMSG_RECORDS_MAX 200000
+#define SECOND INT64_C(1000000000)
 
-static const char sudo_remedy[] = "run pcatch as root, or as a member of the group systemd-journal";
+#define OUTPUT_MAX   ((size_t)8 << 20) // of one answer
+#define SECONDS_MAX  10		       // for all of them
+#define ENTRIES	     "500"	       // the newest
+#define KERNEL_LINES "5000"	       // likewise, most of which say nothing to us
+#define TEXT_KEPT    2000
+
+// A daemon writes its pidfile some time after its first words.
+#define BEFORE_PIDFILE (60 * SECOND)
+
+static const char sudo_remedy[] =
+	"run pcatch as root, or as a member of the group systemd-journal";
 
 static void decrefp(json_t **value)
 {
 	json_decref(*value);
-}
-
-static char *clean(struct arena *arena, const char *s, size_t len)
-{
-	_cleanup_(buf_deinit) struct buf buf = {};
-
-	buf_clean(&buf, s, len < TEXT_KEPT ? len : TEXT_KEPT, "");
-	return buf.failed ? NULL : arena_strndup(arena, (const char *)buf.data, buf.len);
-}
-
-static struct error *tell(struct snapshot *snapshot, enum testimony_source source, const char *where,
-			  int64_t at, const char *text, size_t len, int signo, int exit_code)
-{
-	struct testimony *t;
-
-	// What is newer tells more.
-	if (snapshot->autopsy.told.n == TOLD_MAX) {
-		t = snapshot->autopsy.told.v;
-		memmove(t, t + 1, (TOLD_MAX - 1) * sizeof(*t));
-		t += TOLD_MAX - 1;
-	} else {
-		t = LIST_ADD(&snapshot->arena, &snapshot->autopsy.told);
-	}
-	if (!t)
-		return error_nomem();
-	*t = (struct testimony){ .source = source,
-				 .where = arena_strdup(&snapshot->arena, where),
-				 .at = at,
-				 .text = clean(&snapshot->arena, text, len),
-				 .signo = signo,
-				 .exit_code = exit_code };
-	return t->where && t->text ? NULL : error_nomem();
-}
-
-/* journalctl */
-
-static const char *journalctl(void)
-{
-	// Nothing that PATH leads to: it may lead into a target's own file system.
-	static const char *const paths[] = { "/usr/bin/journalctl", "/bin/journalctl" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-		if (!access(paths[i], X_OK))
-			return paths[i];
-	return NULL;
-}
-
-static void run_child(const char *const *argv, int out)
-{
-	static const char *const environment[] = { "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=",
-						   "PATH=/usr/bin:/bin", NULL };
-	int null = open("/dev/null", O_RDWR);
-
-	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(null, 2) < 0)
-		_exit(127);
-	execve(argv[0], (char *const *)argv, (char *const *)environment);
-	_exit(127);
-}
-
-/*
- * What ARGV writes to its standard output, up to bounds of size and time; what was read by then is
- * returned, and TRUNCATED_RET says that it is not all.
- */
-static struct error *output_of(const char *const *argv, struct buf *ret, bool *truncated_ret)
-{
-	int64_t deadline = monotonic_now() + SECONDS_MAX * INT64_C(1000000000);
-	int ends[2], status;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(errno, "cannot make a pipe");
-	_cleanup_(closep) int in = ends[0];
-	pid_t pid = fork();
-	if (pid == 0)
-		run_child(argv, ends[1]);
-	close(ends[1]);
-	if (pid < 0)
-		return error_errno(errno, "cannot run %s", argv[0]);
-	*truncated_ret = true;
-	while (ret->len < OUTPUT_MAX) {
-		char piece[65536];
-		int64_t left = deadline - monotonic_now();
-		struct pollfd p = { .fd = in, .events = POLLIN };
-
-		if (left <= 0 || poll(&p, 1, (int)(left / 1000000) + 1) == 0)
-			break;
-		ssize_t n = read(in, piece, sizeof(piece));
-		if (n == 0)
-			*truncated_ret = false;
-		if (n == 0 || (n < 0 && errno != EINTR))
-			break;
-		buf_add(ret, piece, n > 0 ? (size_t)n : 0);
-	}
-	if (*truncated_ret)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return error_new(ERROR_SYSTEM, "cannot run %s", argv[0]);
-	return buf_error(ret);
 }
 
 static const char *field(const json_t *entry, const char *name)
@@ -168,7 +67,9 @@ static struct error *message_of(const json_t *entry, struct buf *ret)
 
 	if (json_is_string(message))
 		buf_addstr(ret, json_string_value(message));
-	for (size_t i = 0; json_is_array(message) && i < json_array_size(message) && i < TEXT_KEPT; i++) {
+	size_t n = json_is_array(message) ? json_array_size(message) : 0;
+
+	for (size_t i = 0; i < n && i < TEXT_KEPT; i++) {
 		uint8_t byte = (uint8_t)json_integer_value(json_array_get(message, i));
 
 		buf_add(ret, &byte, 1);
@@ -177,12 +78,26 @@ static struct error *message_of(const json_t *entry, struct buf *ret)
 	return buf_error(ret);
 }
 
-// systemd's words for how the main process of a unit ended: EXIT_CODE says whether it was a signal.
-static void systemd_status(const json_t *entry, int *signo, int *exit_code)
+struct reading {
+	struct snapshot *snapshot;
+	struct log *log; /* what the process itself wrote */
+	const char *program;
+	int64_t deadline;
+	char unit[256], user_unit[256]; /* that it ran in; "" not known */
+	char boot[64], invocation[64];	/* of the newest of its entries; "" not known */
+	size_t entries;			/* that could be read */
+	int64_t kernel_from, kernel_until;
+};
+
+// Systemd's words for how the main process of a unit ended; other processes of it end like that,
+// too.
+static void systemd_status(const json_t *entry, const char *message, int *signo, int *exit_code)
 {
 	const char *how = field(entry, "EXIT_CODE");
 	int status = number(entry, "EXIT_STATUS");
 
+	if (!strstr(message, "Main process exited"))
+		return;
 	if (!strcmp(how, "killed") || !strcmp(how, "dumped"))
 		*signo = status > 0 && status <= 64 ? status : 0;
 	else if (!strcmp(how, "exited"))
@@ -194,7 +109,7 @@ static struct error *add_line(struct snapshot *snapshot, struct log *log, const 
 			      const char *message)
 {
 	int64_t at = microseconds(entry, "__REALTIME_TIMESTAMP");
-	time_t seconds = (time_t)(at / 1000000000);
+	time_t seconds = (time_t)(at / SECOND);
 	char when[32];
 	struct tm tm;
 
@@ -210,280 +125,346 @@ static struct error *add_line(struct snapshot *snapshot, struct log *log, const 
 	char **line = LIST_ADD(&snapshot->arena, &log->lines);
 	if (!line)
 		return error_nomem();
-	*line = clean(&snapshot->arena, (const char *)text.data, text.len);
+	*line = testimony_text(&snapshot->arena, (const char *)text.data, text.len);
 	return *line ? NULL : error_nomem();
 }
 
-// journald had these from the kernel when the process sent the entry.
-static struct error *identify(struct snapshot *snapshot, const json_t *entry)
+static struct error *take_text(struct snapshot *snapshot, const json_t *entry, const char *name,
+			       char **ret)
 {
-	struct process *process = &snapshot->process;
-	struct arena *arena = &snapshot->arena;
-	const char *comm = field(entry, "_COMM"), *exe = field(entry, "_EXE");
-	const char *command = field(entry, "_CMDLINE"), *cgroup = field(entry, "_SYSTEMD_CGROUP");
-	const char *uid = field(entry, "_UID");
+	const char *s = field(entry, name);
 
-	if (*comm) {
-		process->comm = clean(arena, comm, strlen(comm));
-		if (!process->comm)
-			return error_nomem();
-	}
-	if (*exe) {
-		process->exe = clean(arena, exe, strlen(exe));
-		if (!process->exe)
-			return error_nomem();
-	}
-	if (*cgroup) {
-		process->cgroup = clean(arena, cgroup, strlen(cgroup));
-		if (!process->cgroup)
-			return error_nomem();
-	}
+	if (!*s)
+		return NULL;
+	*ret = testimony_text(&snapshot->arena, s, strlen(s));
+	return *ret ? NULL : error_nomem();
+}
+
+/* Where journald, or systemd-coredump, puts what it had from the kernel about a process. */
+struct identity {
+	const char *comm, *exe, *cmdline, *cgroup, *uid, *unit, *user_unit;
+};
+
+static const struct identity of_writer = { "_COMM",	       "_EXE", "_CMDLINE",
+					   "_SYSTEMD_CGROUP",  "_UID", "_SYSTEMD_UNIT",
+					   "_SYSTEMD_USER_UNIT" };
+static const struct identity of_dumped = { "COREDUMP_COMM",   "COREDUMP_EXE", "COREDUMP_CMDLINE",
+					   "COREDUMP_CGROUP", "COREDUMP_UID", "COREDUMP_UNIT",
+					   "COREDUMP_USER_UNIT" };
+
+static struct error *identify(struct reading *r, const json_t *entry, const struct identity *names)
+{
+	struct snapshot *snapshot = r->snapshot;
+	struct process *process = &snapshot->process;
+	const char *uid = field(entry, names->uid);
+	char *command = NULL;
+	struct error *err = take_text(snapshot, entry, names->comm, &process->comm);
+
+	if (!err)
+		err = take_text(snapshot, entry, names->exe, &process->exe);
+	if (!err)
+		err = take_text(snapshot, entry, names->cgroup, &process->cgroup);
+	if (!err)
+		err = take_text(snapshot, entry, names->cmdline, &command);
+	if (err)
+		return err;
 	if (isdigit((unsigned char)*uid))
 		process->uid = (uid_t)strtoul(uid, NULL, 10);
 	// The arguments are joined by blanks in there, and quoted by newer versions.
-	if (*command && !process->cmdline.n) {
-		char **word = LIST_ADD(arena, &process->cmdline);
+	if (command) {
+		process->cmdline.n = 0;
+		char **word = LIST_ADD(&snapshot->arena, &process->cmdline);
 
 		if (!word)
 			return error_nomem();
-		*word = clean(arena, command, strlen(command));
-		if (!*word)
-			return error_nomem();
+		*word = command;
 	}
+	snprintf(r->unit, sizeof(r->unit), "%s", field(entry, names->unit));
+	snprintf(r->user_unit, sizeof(r->user_unit), "%s", field(entry, names->user_unit));
 	return NULL;
 }
 
-struct reading {
-	struct snapshot *snapshot;
-	struct log *log;
-	char unit[256];
-	size_t entries;
-};
+// Numbers of processes come again: with another boot, or another run of a service, it is another
+// one.
+static void begin_anew_for_another(struct reading *r, const json_t *entry)
+{
+	const char *boot = field(entry, "_BOOT_ID");
+	const char *invocation = field(entry, "_SYSTEMD_INVOCATION_ID");
+	bool other = (*r->boot && strcmp(boot, r->boot)) ||
+		     (*r->invocation && *invocation && strcmp(invocation, r->invocation));
+
+	if (other)
+		r->log->lines.n = 0;
+	if (other || *invocation)
+		snprintf(r->invocation, sizeof(r->invocation), "%s", invocation);
+	snprintf(r->boot, sizeof(r->boot), "%s", boot);
+}
+
+// Whoever has the pid now, and had it not when the pidfile was written, writes under it, too.
+static bool is_its_successor_s(const struct snapshot *snapshot, int64_t at)
+{
+	const struct autopsy *autopsy = &snapshot->autopsy;
+
+	return autopsy->holder_started && autopsy->pidfile_written &&
+	       autopsy->holder_started > autopsy->pidfile_written + SECOND &&
+	       at > autopsy->holder_started;
+}
+
+static struct error *take_core(struct reading *r, const json_t *entry, struct testimony *told)
+{
+	const char *core = field(entry, "COREDUMP_FILENAME"), *when = "COREDUMP_TIMESTAMP";
+	struct snapshot *snapshot = r->snapshot;
+	int64_t at = microseconds(entry, when);
+	int signo = number(entry, "COREDUMP_SIGNAL");
+	char first[TEXT_KEPT];
+
+	// Its stack traces would fill a page; they are in the core.
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(told->text, "\n"), told->text);
+	told->text = first;
+	told->source = TOLD_BY_COREDUMP;
+	told->at = at ? at : told->at;
+	told->signo = signo > 0 ? signo : 0;
+	if (*core && !access(core, F_OK))
+		told->core = (char *)core;
+	struct error *err = identify(r, entry, &of_dumped);
+	if (!err)
+		err = testimony_add(snapshot, told);
+	if (!err && *core && !told->core)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "its core",
+			       "keep cores for longer (tmpfiles.d, MaxUse= in coredump.conf)",
+			       "systemd-coredump had written %s, which is gone", core);
+	return err;
+}
+
+// Anybody may write any field whose name does not begin with "_"; those are journald's own word.
+static bool is_by_coredump(const json_t *entry)
+{
+	static const char *const programs[] = { "/usr/lib/systemd/systemd-coredump",
+						"/lib/systemd/systemd-coredump" };
+	static const char unit[] = "systemd-coredump@";
+	bool known = !strncmp(field(entry, "_SYSTEMD_UNIT"), unit, strlen(unit));
+
+	for (size_t i = 0; !known && i < ARRAY_SIZE(programs); i++)
+		known = !strcmp(field(entry, "_EXE"), programs[i]);
+	return known && *field(entry, "COREDUMP_PID");
+}
+
+// True: ENTRY is systemd's about the unit, and about that run of it that the process was of.
+static bool is_by_manager(const struct reading *r, const json_t *entry)
+{
+	const char *invocation = field(entry, "INVOCATION_ID");
+
+	// The manager of a user's services has that scope to itself.
+	if (*field(entry, "USER_UNIT") &&
+	    !strcmp(field(entry, "_SYSTEMD_USER_UNIT"), "init.scope"))
+		return true;
+	if (!*field(entry, "UNIT") || number(entry, "_PID") != 1)
+		return false;
+	return !*invocation || !*r->invocation || !strcmp(invocation, r->invocation);
+}
 
 static struct error *take_entry(struct reading *r, const json_t *entry)
 {
-	static const char where[] = "the journal";
 	struct snapshot *snapshot = r->snapshot;
 	_cleanup_(buf_deinit) struct buf message = {};
 	struct error *err = message_of(entry, &message);
-	int64_t at = microseconds(entry, "__REALTIME_TIMESTAMP");
-	const char *text = (const char *)message.data, *unit = field(entry, "_SYSTEMD_UNIT");
-	int signo = 0, exit_code = -1;
+	struct testimony told = { .where = (char *)"the journal",
+				  .at = microseconds(entry, "__REALTIME_TIMESTAMP"),
+				  .text = (char *)message.data,
+				  .exit_code = -1 };
 
 	if (err)
 		return err;
 	r->entries++;
-	if (!strcmp(field(entry, "_TRANSPORT"), "kernel"))
-		return tell(snapshot, TOLD_BY_KERNEL, where, at, text, strlen(text), 0, -1);
-	if (*field(entry, "COREDUMP_PID")) {
-		signo = number(entry, "COREDUMP_SIGNAL");
-		int64_t when = microseconds(entry, "COREDUMP_TIMESTAMP");
-		// Its stack traces would fill a page; they are coredumpctl's to show.
-		return tell(snapshot, TOLD_BY_COREDUMP, where, when ? when : at, text,
-			    strcspn(text, "\n"), signo > 0 ? signo : 0, -1);
+	if (!strcmp(field(entry, "_TRANSPORT"), "kernel")) {
+		if (!r->kernel_from)
+			r->kernel_from = told.at;
+		r->kernel_until = told.at;
+		return testimony_of_kernel(snapshot, told.where, told.at, told.text, told.text);
 	}
-	// What systemd says of a unit names it in UNIT, whoever's log it is in.
-	if (*field(entry, "UNIT") && number(entry, "_PID") == 1) {
-		systemd_status(entry, &signo, &exit_code);
-		return tell(snapshot, TOLD_BY_SYSTEMD, where, at, text, strlen(text), signo, exit_code);
-	}
-	if (atoi(field(entry, "_PID")) != snapshot->process.pid)
+	if (is_its_successor_s(snapshot, told.at))
 		return NULL;
-	if (*unit)
-		snprintf(r->unit, sizeof(r->unit), "%s", unit);
-	err = identify(snapshot, entry);
-	return err ? err : add_line(snapshot, r->log, entry, text);
+	if (is_by_coredump(entry))
+		return take_core(r, entry, &told);
+	// What systemd says of a unit names it in UNIT, whoever's log it is in.
+	if (is_by_manager(r, entry)) {
+		systemd_status(entry, told.text, &told.signo, &told.exit_code);
+		told.source = TOLD_BY_SYSTEMD;
+		return testimony_add(snapshot, &told);
+	}
+	if (snapshot->process.pid <= 0 ||
+	    strtol(field(entry, "_PID"), NULL, 10) != snapshot->process.pid)
+		return NULL;
+	begin_anew_for_another(r, entry);
+	err = identify(r, entry, &of_writer);
+	return err ? err : add_line(snapshot, r->log, entry, told.text);
 }
 
-// Ask for entries that match any of MATCHES; LAST_ARGUMENT ends them.
-static struct error *ask(struct reading *r, const char *program, const char *const *matches)
+static struct error *miss(struct reading *r, const char *remedy, const char *why)
 {
-	char since[48] = "--since=@0";
-	const char *argv[24] = { program, "-q",	 "--no-pager", "-o", "json",
-				 "-n",	  ENTRIES, since };
-	_cleanup_(buf_deinit) struct buf out = {};
-	size_t n = 8;
-	bool truncated;
+	return gaps_add(&r->snapshot->arena, &r->snapshot->gaps, "the journal", remedy, "%s", why);
+}
 
-	if (r->snapshot->autopsy.since)
-		snprintf(since, sizeof(since), "--since=@%" PRId64,
-			 r->snapshot->autopsy.since / 1000000000);
-	for (size_t i = 0; matches[i] && n < ARRAY_SIZE(argv) - 1; i++)
-		argv[n++] = matches[i];
-	struct error *err = output_of(argv, &out, &truncated);
-	if (!err && truncated)
-		err = gaps_add(&r->snapshot->arena, &r->snapshot->gaps, "the journal", NULL,
-			       "journalctl was stopped after %d s or %zu MiB", SECONDS_MAX,
-			       OUTPUT_MAX >> 20);
-	for (size_t at = 0, end; !err && at < out.len; at = end + 1) {
-		const uint8_t *newline = memchr(out.data + at, '\n', out.len - at);
+// What it says of the LEN bytes at S, a line for each entry.
+static struct error *take_entries(struct reading *r, const char *s, size_t len, bool cut)
+{
+	struct error *err = NULL;
+	size_t bad = 0;
 
-		end = newline ? (size_t)(newline - out.data) : out.len;
-		_cleanup_(decrefp) json_t *entry =
-			json_loadb((const char *)out.data + at, end - at, 0, NULL);
-		// A line cut short by the bounds is none.
+	for (size_t at = 0, end; !err && at < len; at = end + 1) {
+		const char *newline = memchr(s + at, '\n', len - at);
+
+		end = newline ? (size_t)(newline - s) : len;
+		_cleanup_(decrefp) json_t *entry = json_loadb(s + at, end - at, 0, NULL);
 		if (json_is_object(entry))
 			err = take_entry(r, entry);
+		else if (newline || !cut)
+			bad += end > at;
 	}
+	if (err || !bad)
+		return err;
+	return gaps_add(&r->snapshot->arena, &r->snapshot->gaps, "the journal", NULL,
+			"%zu lines of what %s wrote make no sense", bad, r->program);
+}
+
+// Ask for the newest COUNT entries that match MATCHES, whose end is NULL.
+static struct error *ask(struct reading *r, const char *count, const char *const *matches)
+{
+	const struct autopsy *autopsy = &r->snapshot->autopsy;
+	int64_t from = autopsy->pidfile_written > BEFORE_PIDFILE
+			       ? autopsy->pidfile_written - BEFORE_PIDFILE
+			       : 0;
+	char since[48];
+	const char *argv[24] = { r->program, "-q", "--no-pager", "-o", "json", "-n", count, since };
+	_cleanup_(buf_deinit) struct buf out = {};
+	enum command_end end;
+	char why[128];
+	size_t n = 8;
+	int status;
+
+	if (monotonic_now() >= r->deadline)
+		return NULL;
+	if (autopsy->since > from)
+		from = autopsy->since;
+	snprintf(since, sizeof(since), "--since=@%" PRId64, from / SECOND);
+	for (size_t i = 0; matches[i] && n < ARRAY_SIZE(argv) - 1; i++)
+		argv[n++] = matches[i];
+	struct error *err = command_output(argv, r->deadline, OUTPUT_MAX, &out, &end, &status);
+	if (err)
+		return gaps_take(&r->snapshot->arena, &r->snapshot->gaps, "the journal", NULL, err);
+	err = take_entries(r, (const char *)out.data, out.len, end == COMMAND_TOO_MUCH);
+	if (err)
+		return err;
+	switch (end) {
+	case COMMAND_TOO_LONG:
+		snprintf(why, sizeof(why), "journalctl took longer than %d s and was stopped",
+			 SECONDS_MAX);
+		return miss(r, "a closer --since is faster", why);
+	case COMMAND_TOO_MUCH:
+		snprintf(why, sizeof(why), "of what journalctl wrote the first %zu MiB were read",
+			 OUTPUT_MAX >> 20);
+		return miss(r, "a closer --since leaves less", why);
+	case COMMAND_KILLED:
+		return miss(r, NULL, "journalctl was ended by a signal");
+	case COMMAND_ENDED:
+		// It says so too where there is no journal, or none for this user.
+		if (!status)
+			return NULL;
+		snprintf(why, sizeof(why), "journalctl failed with exit status %d", status);
+		return miss(r, sudo_remedy, why);
+	}
+	return NULL;
+}
+
+static struct error *ask_about_process(struct reading *r)
+{
+	int pid = (int)r->snapshot->process.pid;
+	char own[32], core[40];
+
+	snprintf(own, sizeof(own), "_PID=%d", pid);
+	snprintf(core, sizeof(core), "COREDUMP_PID=%d", pid);
+	return ask(r, ENTRIES, (const char *const[]){ own, "+", core, NULL });
+}
+
+// "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service": the last that is a
+// service.
+static void unit_of_cgroup(struct reading *r)
+{
+	const char *path = r->snapshot->process.cgroup, *part;
+	size_t len;
+
+	for (; path && *path; path = part + len) {
+		part = path + strspn(path, "/");
+		len = strcspn(part, "/");
+		if (len < sizeof(r->unit) && len > strlen(".service") &&
+		    !strncmp(part + len - strlen(".service"), ".service", strlen(".service")))
+			snprintf(r->unit, sizeof(r->unit), "%.*s", (int)len, part);
+	}
+}
+
+static struct error *ask_about_unit(struct reading *r)
+{
+	char unit[300], user[32];
+
+	if (!*r->unit)
+		unit_of_cgroup(r);
+	if (*r->user_unit) {
+		snprintf(unit, sizeof(unit), "USER_UNIT=%s", r->user_unit);
+		snprintf(user, sizeof(user), "_UID=%u", (unsigned)r->snapshot->process.uid);
+		return ask(r, ENTRIES,
+			   (const char *const[]){ unit, user,
+						  "_SYSTEMD_USER_UNIT=init.scope", NULL });
+	}
+	snprintf(unit, sizeof(unit), "UNIT=%s", r->unit);
+	return *r->unit ? ask(r, ENTRIES, (const char *const[]){ unit, "_PID=1", NULL }) : NULL;
+}
+
+static struct error *ask_about_kernel(struct reading *r)
+{
+	struct error *err =
+		ask(r, KERNEL_LINES, (const char *const[]){ "_TRANSPORT=kernel", NULL });
+
+	// An older boot's alone says nothing of how far back this one's is known.
+	if (!err && r->kernel_until >= r->snapshot->autopsy.boot && r->kernel_from)
+		testimony_kernel_since(r->snapshot, r->kernel_from);
 	return err;
 }
 
 struct error *journal_ask(struct snapshot *snapshot)
 {
-	const char *program = journalctl();
-	struct reading r = { .snapshot = snapshot };
 	struct log log = { .fd = -1, .ends_in_newline = true };
-	pid_t pid = snapshot->process.pid;
-	char own[32], core[40], unit[300];
+	struct reading r = { .snapshot = snapshot,
+			     .log = &log,
+			     .deadline = monotonic_now() + SECONDS_MAX * SECOND };
+	char program[PATH_MAX];
 
-	if (!program)
+	if (!command_find("journalctl", program))
 		return gaps_add(&snapshot->arena, &snapshot->gaps, "the journal", NULL,
-				"there is no journalctl in /usr/bin");
-	r.log = &log;
-	log.path = arena_printf(&snapshot->arena, "the journal (_PID=%d)", (int)pid);
+				"there is no journalctl in $PATH");
+	r.program = program;
+	log.path = arena_printf(&snapshot->arena, "the journal (_PID=%d)",
+				(int)snapshot->process.pid);
 	if (!log.path)
 		return error_nomem();
-	snprintf(own, sizeof(own), "_PID=%d", (int)pid);
-	snprintf(core, sizeof(core), "COREDUMP_PID=%d", (int)pid);
-	struct error *err = NULL;
-	if (pid > 0)
-		err = ask(&r, program, (const char *const[]){ own, "+", core, NULL });
-	if (!err && *r.unit) {
-		snprintf(unit, sizeof(unit), "UNIT=%s", r.unit);
-		err = ask(&r, program, (const char *const[]){ unit, "_PID=1", NULL });
-	}
-	if (!err && log.lines.n) {
+	struct error *err = snapshot->process.pid > 0 ? ask_about_process(&r) : NULL;
+	size_t own = r.entries;
+	if (!err)
+		err = ask_about_unit(&r);
+	if (!err)
+		err = ask_about_kernel(&r);
+	if (err)
+		return err;
+	if (log.lines.n) {
 		struct log *to = LIST_ADD(&snapshot->arena, &snapshot->logs);
 
 		if (!to)
 			return error_nomem();
 		*to = log;
 	}
-	if (!err && !r.entries)
-		err = gaps_add(&snapshot->arena, &snapshot->gaps, "the journal", sudo_remedy,
-			       "it has no entry of the process, or none that may be read");
-	return err;
-}
-
-/* The kernel's log. */
-
-// Lines that are about this pid, or may be about one of its threads, or about memory.
-static bool is_wanted(const char *message, pid_t pid)
-{
-	struct kernlog_event event;
-
-	if (!kernlog_parse(message, &event))
-		return false;
-	switch (event.kind) {
-	case KERNLOG_OOM_CONTEXT:
-	case KERNLOG_OOM_KILL:
-	case KERNLOG_FAULT:
-	case KERNLOG_TRAP:
-		return true;
-	default:
-		return event.pid == pid && pid > 0;
-	}
-}
-
-static void note_oldest(struct snapshot *snapshot, int64_t at)
-{
-	struct autopsy *autopsy = &snapshot->autopsy;
-
-	autopsy->kernel_log_read = true;
-	if (at && (!autopsy->kernel_log_from || at < autopsy->kernel_log_from))
-		autopsy->kernel_log_from = at;
-}
-
-static struct error *read_ring(struct snapshot *snapshot, bool *denied_ret)
-{
-	int64_t boot = realtime_now() - monotonic_now();
-	_cleanup_(closep) int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct error *err = NULL;
-
-	*denied_ret = fd < 0;
-	for (int i = 0; !err && fd >= 0 && i < KMSG_RECORDS_MAX; i++) {
-		char record[8193], text[4096];
-		struct kernlog_text message;
-		uint64_t sequence;
-		int64_t us;
-		ssize_t n = read(fd, record, sizeof(record) - 1);
-
-		// EPIPE: what came next has been overwritten; the following read goes on behind it.
-		if (n < 0 && (errno == EPIPE || errno == EINTR))
-			continue;
-		if (n < 0 && errno == EPERM)
-			*denied_ret = true;
-		if (n <= 0)
-			break;
-		if (!kernlog_record(record, (size_t)n, &sequence, &us, &message))
-			continue;
-		int64_t at = boot + us * 1000;
-		note_oldest(snapshot, at);
-		snprintf(text, sizeof(text), "%.*s", (int)message.len, message.s);
-		if (is_wanted(text, snapshot->process.pid) &&
-		    (!snapshot->autopsy.since || at >= snapshot->autopsy.since))
-			err = tell(snapshot, TOLD_BY_KERNEL, "/dev/kmsg", at, text, strlen(text), 0, -1);
-	}
-	return err;
-}
-
-static struct error *read_file(struct snapshot *snapshot, const char *path)
-{
-	struct stat st;
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_size)
-		return NULL;
-	_cleanup_(freep) char *line = NULL;
-	size_t size = 0;
-	FILE *file = fdopen(fd, "re");
-	if (!file)
-		return error_nomem();
-	fd = -1;
-	if (st.st_size > TAIL_MAX)
-		fseeko(file, st.st_size - TAIL_MAX, SEEK_SET);
-	struct error *err = NULL;
-	for (off_t done = 0; !err && done < TAIL_MAX;) {
-		ssize_t n = getline(&line, &size, file);
-
-		if (n < 0)
-			break;
-		done += n;
-		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-			line[--n] = '\0';
-		const char *message = kernlog_syslog(line);
-		if (!message)
-			continue;
-		snapshot->autopsy.kernel_log_read = true;
-		// Its time is read with all others of logs, when it is analysed.
-		if (is_wanted(message, snapshot->process.pid))
-			err = tell(snapshot, TOLD_BY_KERNEL, path, 0, line, strlen(line), 0, -1);
-	}
-	fclose(file);
-	return err;
-}
-
-struct error *kernel_log_ask(struct snapshot *snapshot, const char *folder)
-{
-	static const char *const names[] = { "kern.log.1", "kern.log", "messages.1", "messages",
-					     "syslog.1",   "syslog" };
-	bool denied;
-	char value = '0';
-	_cleanup_(closep) int trace = open("/proc/sys/debug/exception-trace", O_RDONLY | O_CLOEXEC);
-	struct error *err = read_ring(snapshot, &denied);
-
-	snapshot->autopsy.kernel_tells_faults = trace >= 0 && read(trace, &value, 1) == 1 && value != '0';
-	for (size_t i = 0; !err && i < ARRAY_SIZE(names); i++) {
-		char path[4096];
-
-		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-		err = read_file(snapshot, path);
-	}
-	if (!err && denied)
-		err = gaps_add(&snapshot->arena, &snapshot->gaps, "the kernel's log",
-			       "run pcatch as root or with CAP_SYSLOG, or: sysctl kernel.dmesg_restrict=0",
-			       "/dev/kmsg may not be read%s",
-			       snapshot->autopsy.kernel_log_read ? "; older lines were found in /var/log"
-								 : "");
-	return err;
+	if (r.entries == own && geteuid())
+		return miss(&r, sudo_remedy,
+			    "what systemd and the kernel wrote there may not be readable for you");
+	if (!own)
+		return miss(&r, NULL, "it has no entry of the process");
+	return NULL;
 }

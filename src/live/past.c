@@ -95,7 +95,8 @@ struct error *past_boot(struct snapshot *snapshot, const char *wtmp)
 
 		if (when > autopsy->boot + 60 * SECOND)
 			break;
-		if (entry.ut_type == RUN_LVL && !strncmp(entry.ut_user, "shutdown", sizeof("shutdown")))
+		if (entry.ut_type == RUN_LVL &&
+		    !strncmp(entry.ut_user, "shutdown", sizeof("shutdown")))
 			autopsy->halt = when;
 		else if (entry.ut_type == BOOT_TIME && when < autopsy->boot - 60 * SECOND)
 			// Of an earlier boot; what was said before it is of no interest.
@@ -129,7 +130,8 @@ struct error *past_holder(struct snapshot *snapshot)
 	if (!read_stat(holder, &stat))
 		return NULL;
 	autopsy->holder_started = stat.started;
-	autopsy->holder_zombie = !autopsy->holder_thread_of && stat.state == 'Z' && status.threads <= 1;
+	autopsy->holder_zombie =
+		!autopsy->holder_thread_of && stat.state == 'Z' && status.threads <= 1;
 	if (!autopsy->holder_zombie)
 		return NULL;
 	struct death *death = &snapshot->death;
@@ -224,8 +226,8 @@ static struct error *look_closer(struct snapshot *snapshot, struct leftover *lef
 	for (size_t i = 0; i < of.process.fds.n && !left->listens; i++) {
 		const struct socket *socket = &of.process.fds.v[i].socket;
 
-		if (!of.process.fds.v[i].is_socket || !socket->state || strcmp(socket->state, "LISTEN") ||
-		    !socket->local)
+		if (!of.process.fds.v[i].is_socket || !socket->state ||
+		    strcmp(socket->state, "LISTEN") || !socket->local)
 			continue;
 		left->listens = arena_strdup(&snapshot->arena, socket->local);
 		if (!left->listens)
@@ -307,17 +309,6 @@ pid_t past_leader(const strings *paths)
 	return found;
 }
 
-// Of the group that it was in, for there is no more than that to ask.
-static void count_kills(struct process *process)
-{
-	struct cgroup_tree tree;
-
-	cgroup_find("/proc/self/mountinfo", &tree);
-	_cleanup_(closep) int fd =
-		cgroup_open_events(&tree, process->cgroup, strlen(process->cgroup));
-	process->oom_kills_after = cgroup_read_events(fd).kills;
-}
-
 struct error *past_leftovers(struct snapshot *snapshot, const strings *paths)
 {
 	struct process *process = &snapshot->process;
@@ -327,8 +318,8 @@ struct error *past_leftovers(struct snapshot *snapshot, const strings *paths)
 	pid_t pid;
 
 	if (!proc)
-		return gaps_add(&snapshot->arena, &snapshot->gaps, "the processes that are left", NULL,
-				"/proc cannot be read: %s", strerror(errno));
+		return gaps_add(&snapshot->arena, &snapshot->gaps, "the processes that are left",
+				NULL, "/proc cannot be read: %s", strerror(errno));
 	files_of(paths, &files);
 	for (int i = 0; !err && i < PROCESSES_MAX && (pid = next_process(proc)); i++) {
 		struct stat_fields of;
@@ -337,13 +328,42 @@ struct error *past_leftovers(struct snapshot *snapshot, const strings *paths)
 		    of.state == 'Z')
 			continue;
 		// The kernel gives a pid to nobody else while a session or a group is named by it.
-		bool family = process->pid > 0 && (of.sid == process->pid || of.pgid == process->pid);
+		bool family = process->pid > 0 &&
+			      (of.sid == process->pid || of.pgid == process->pid);
 		bool same_log = writes_to(pid, &files);
 		if (family || same_log)
 			err = add_left(snapshot, pid, &of, family, same_log);
 	}
 	closedir(proc);
-	if (!err && process->cgroup)
-		count_kills(process);
 	return err;
+}
+
+struct error *past_cgroup(struct snapshot *snapshot)
+{
+	static const char what[] = "OOM kills in its cgroup";
+	static const char remedy[] = "pcatch attach counts them before and after the end";
+	struct process *process = &snapshot->process;
+	const char *path = process->cgroup;
+	bool held = false;
+	struct cgroup_tree tree;
+
+	// One that empties is often made anew for the next run, and counts from zero.
+	for (size_t i = 0; i < snapshot->autopsy.left.n; i++)
+		held |= snapshot->autopsy.left.v[i].same_family;
+	if (!path)
+		return gaps_add(&snapshot->arena, &snapshot->gaps, what, remedy,
+				"nothing says which control group it was in");
+	if (!held)
+		return gaps_add(&snapshot->arena, &snapshot->gaps, what, remedy,
+				"nothing of it is left in %s, whose counts may be of a later run",
+				path);
+	cgroup_find("/proc/self/mountinfo", &tree);
+	_cleanup_(closep) int fd = cgroup_open_events(&tree, path, strlen(path));
+	process->oom_kills_after = cgroup_read_events(fd).kills;
+	if (process->oom_kills_after >= 0)
+		return NULL;
+	return gaps_add(&snapshot->arena, &snapshot->gaps, what,
+			"mount the cgroup file system, with the memory controller, where pcatch "
+			"runs",
+			"the counts of %s cannot be read", path);
 }

@@ -10,14 +10,16 @@
  */
 
 /*
- * Each of PATHS, of which only the end is looked at: its last LINES lines, the last LINES that mention
- * the pid, and what stands around the last of those and around a traceback or a dump of faulthandler.
- * Where a file was rotated after the pid was last mentioned, FILE.1 is read, too.
+ * Each of PATHS, of which only the end is looked at: its last LINES lines, the last LINES that
+ * mention the pid, and what stands around the last of those and around a traceback or a dump of
+ * faulthandler. Where a file was rotated after the pid was last mentioned, FILE.1 is read, too.
  */
 struct error *past_logs(struct snapshot *snapshot, const strings *paths, int lines)
 	__attribute__((warn_unused_result));
 
-/* When the machine was started, and, by WTMP ("/var/log/wtmp"), whether it was shut down in order. */
+/*
+ * When the machine was started, and, by WTMP ("/var/log/wtmp"), whether it was shut down in order.
+ */
 struct error *past_boot(struct snapshot *snapshot, const char *wtmp)
 	__attribute__((warn_unused_result));
 
@@ -28,16 +30,22 @@ struct error *past_boot(struct snapshot *snapshot, const char *wtmp)
 struct error *past_holder(struct snapshot *snapshot) __attribute__((warn_unused_result));
 
 /*
- * The pid of a session or process group whose leader has gone while others of it still write to one of
- * PATHS: a daemon that left its workers behind. 0 for none, or several.
+ * The pid of a session or process group whose leader has gone while others of it still write to one
+ * of PATHS: a daemon that left its workers behind. 0 for none, or several.
  */
 pid_t past_leader(const strings *paths);
 
 /*
- * Processes of its session or process group, and those that write to one of PATHS. From them comes
- * its cgroup, with the counts of that.
+ * Processes of its session or process group, and those that write to one of PATHS. From the former
+ * comes its cgroup.
  */
 struct error *past_leftovers(struct snapshot *snapshot, const strings *paths)
 	__attribute__((warn_unused_result));
+
+/*
+ * How often the OOM killer came to the cgroup that it was in, as long as processes that it left
+ * keep that in being; unknown is a gap.
+ */
+struct error *past_cgroup(struct snapshot *snapshot) __attribute__((warn_unused_result));
 
 #endif

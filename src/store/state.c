@@ -348,6 +348,7 @@ static const struct field testimony_record_fields[] = {
 	F(struct testimony, text),
 	F(struct testimony, signo),
 	F(struct testimony, exit_code),
+	MAYBE(struct testimony, core),
 	{},
 };
 RECORD_TYPE(testimony_record, struct testimony);

@@ -306,6 +306,7 @@ struct testimony {
 	char *text;
 	int signo;     /* that ended it; 0: not said */
 	int exit_code; /* -1: not said */
+	char *core;    /* where it is kept, as of the autopsy; NULL: nowhere */
 };
 
 /* A process that is still there and had to do with the one that is gone. */

@@ -51,7 +51,12 @@ static void told(struct scene *s, enum testimony_source source, int64_t at, cons
 	struct testimony *t = LIST_ADD(&s->snapshot.arena, &s->snapshot.autopsy.told);
 
 	assert_non_null(t);
-	*t = (struct testimony){ source, (char *)"/dev/kmsg", at, (char *)text, signo, exit_code };
+	*t = (struct testimony){ .source = source,
+				 .where = (char *)"/dev/kmsg",
+				 .at = at,
+				 .text = (char *)text,
+				 .signo = signo,
+				 .exit_code = exit_code };
 }
 
 static void judge(struct scene *s, enum cause cause, enum confidence confidence)
@@ -130,17 +135,81 @@ static void test_what_systemd_and_coredump_were_told_is_certain(void **state)
 	judge(&s, CAUSE_KILLED_BY_UNKNOWN, CERTAIN);
 	scene_deinit(&s);
 	scene_init(&s);
-	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
-	     "web.service: A process of this unit has been killed by the OOM killer.", 0, -1);
-	judge(&s, CAUSE_OUT_OF_MEMORY, CERTAIN);
-	scene_deinit(&s);
-	scene_init(&s);
 	told(&s, TOLD_BY_COREDUMP, NOW - 60 * SECOND, "Process 4242 (python3) dumped core.", SIGABRT, -1);
 	judge(&s, CAUSE_ABORT, CERTAIN);
 	scene_deinit(&s);
 	scene_init(&s);
 	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, "web.service: Main process exited", 0, 3);
 	judge(&s, CAUSE_EXIT_CODE, CERTAIN);
+	scene_deinit(&s);
+}
+
+#define KILLED	 "web.service: Main process exited, code=killed, status=9/KILL"
+#define OF_UNIT	 "web.service: A process of this unit has been killed by the OOM killer."
+#define TIME_OUT "web.service: State 'stop-sigterm' timed out. Killing."
+#define KILLING	 "web.service: Killing process 4242 (python3) with signal SIGKILL."
+
+static void test_what_systemd_says_of_the_unit_is_not_yet_said_of_the_process(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	// Which process of the unit it was it cannot say: one that was killed at that time, maybe.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, OF_UNIT, 0, -1);
+	judge(&s, CAUSE_OUT_OF_MEMORY, POSSIBLE);
+	scene_deinit(&s);
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, OF_UNIT, 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_OUT_OF_MEMORY, LIKELY);
+	scene_deinit(&s);
+	// One of its workers, ten minutes earlier, is another matter.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 660 * SECOND, OF_UNIT, 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_UNKNOWN, CERTAIN);
+	scene_deinit(&s);
+	// Without a pidfile nothing says that it was the main process.
+	scene_init(&s);
+	s.snapshot.autopsy.pidfile_written = 0;
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_UNKNOWN, LIKELY);
+	scene_deinit(&s);
+}
+
+static void test_kill_that_systemd_owns_up_to(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 150 * SECOND, "Stopping web.service - Web...", 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, TIME_OUT, 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLING, 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN);
+	assert_non_null(strstr(s.findings.verdict.summary, "had not stopped in the time"));
+	scene_deinit(&s);
+	// Of another process of the unit that is no word, but the time that was over is.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, TIME_OUT, 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
+	     "web.service: Killing process 4243 (python3) with signal SIGKILL.", 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_SUPERVISOR, LIKELY);
+	scene_deinit(&s);
+	// A time that was over before this process began.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 2 * HOUR, TIME_OUT, 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 2 * HOUR, KILLING, 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_UNKNOWN, CERTAIN);
+	scene_deinit(&s);
+	// Asked to stop, and no failure told.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, "Stopping web.service - Web...", 0, -1);
+	judge(&s, CAUSE_GRACEFUL_SHUTDOWN, LIKELY);
 	scene_deinit(&s);
 }
 
@@ -170,6 +239,8 @@ int main(void)
 		cmocka_unit_test(test_lines_about_an_older_owner_of_the_pid_are_not_ours),
 		cmocka_unit_test(test_without_a_time_that_it_lived_at_nothing_is_certain),
 		cmocka_unit_test(test_what_systemd_and_coredump_were_told_is_certain),
+		cmocka_unit_test(test_what_systemd_says_of_the_unit_is_not_yet_said_of_the_process),
+		cmocka_unit_test(test_kill_that_systemd_owns_up_to),
 		cmocka_unit_test(test_who_has_the_pid_now),
 	};
 
