@@ -2,19 +2,17 @@
 #include "symbols.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../buf.h"
 #include "../cleanup.h"
 #include "../walk/places.h"
+#include "debugfile.h"
 #include "demangle.h"
 #include "dwarf.h"
 #include "minidebug.h"
@@ -33,10 +31,10 @@ struct entry {
 struct names_of_module {
 	bool tried;
 	enum symbols kind;
-	Elf *elf, *debug_elf;
+	Elf *elf;
+	struct debug_file debug;
 	Elf *mini_elf; /* of `mini`, the file in .gnu_debugdata; owned, as that is */
 	void *mini;
-	int debug_fd;
 	struct entry *entries; /* by address, the best of equal ones last; owned */
 	size_t n;
 	struct dwarf *dwarf;
@@ -73,7 +71,7 @@ struct error *symbolizer_create(struct images *images, struct names *names, stru
 		return error_nomem();
 	}
 	for (size_t i = 0; i < n; i++)
-		s->modules[i] = (struct names_of_module){ .kind = SYMBOLS_UNKNOWN, .debug_fd = -1 };
+		s->modules[i] = (struct names_of_module){ .kind = SYMBOLS_UNKNOWN, .debug.fd = -1 };
 	elf_version(EV_CURRENT);
 	*ret = s;
 	return NULL;
@@ -89,11 +87,10 @@ void symbolizer_destroy(struct symbolizer *symbolizer)
 		dwarf_destroy(m->dwarf);
 		free(m->entries);
 		free(m->why);
-		elf_end(m->debug_elf);
+		debug_file_close(&m->debug);
 		elf_end(m->mini_elf);
 		free(m->mini);
 		elf_end(m->elf);
-		closep(&m->debug_fd);
 	}
 	free(symbolizer->modules);
 	free(symbolizer->table);
@@ -107,22 +104,6 @@ static Elf_Scn *section_by_type(Elf *elf, unsigned type, GElf_Shdr *ret)
 	while ((scn = elf_nextscn(elf, scn)))
 		if (gelf_getshdr(scn, ret) && ret->sh_type == type)
 			return scn;
-	return NULL;
-}
-
-static Elf_Scn *section_by_name(Elf *elf, const char *name, GElf_Shdr *ret)
-{
-	Elf_Scn *scn = NULL;
-	size_t table;
-
-	if (!elf || elf_getshdrstrndx(elf, &table))
-		return NULL;
-	while ((scn = elf_nextscn(elf, scn))) {
-		const char *s = gelf_getshdr(scn, ret) ? elf_strptr(elf, table, ret->sh_name) : NULL;
-
-		if (s && !strcmp(s, name))
-			return scn;
-	}
 	return NULL;
 }
 
@@ -221,7 +202,7 @@ static struct error *load_table(struct names_of_module *m, Elf *elf, unsigned ty
 static struct error *load_mini(struct names_of_module *m)
 {
 	GElf_Shdr header;
-	Elf_Scn *scn = section_by_name(m->elf, ".gnu_debugdata", &header);
+	Elf_Scn *scn = elf_section(m->elf, ".gnu_debugdata", &header);
 	Elf_Data *data = scn ? elf_rawdata(scn, NULL) : NULL;
 	size_t len;
 
@@ -238,100 +219,6 @@ static struct error *load_mini(struct names_of_module *m)
 	return err ? err : load_table(m, m->mini_elf, SHT_SYMTAB);
 }
 
-static bool has_build_id(Elf *elf, const uint8_t *id, size_t len)
-{
-	Elf_Scn *scn = NULL;
-
-	while ((scn = elf_nextscn(elf, scn))) {
-		GElf_Shdr header;
-		Elf_Data *data;
-		size_t at = 0, name, desc;
-		GElf_Nhdr note;
-
-		if (!gelf_getshdr(scn, &header) || header.sh_type != SHT_NOTE ||
-		    !(data = elf_getdata(scn, NULL)))
-			continue;
-		while ((at = gelf_getnote(data, at, &note, &name, &desc)))
-			if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-			    !memcmp((char *)data->d_buf + name, "GNU", 4))
-				return note.n_descsz == len &&
-				       !memcmp((char *)data->d_buf + desc, id, len);
-	}
-	return false;
-}
-
-// The checksum of .gnu_debuglink: CRC-32 as in zlib.
-static bool has_crc(int fd, uint32_t want)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) || st.st_size <= 0)
-		return false;
-	size_t len = (size_t)st.st_size;
-	const uint8_t *data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (data == MAP_FAILED)
-		return false;
-	uint32_t table[256], crc = ~0u;
-	for (uint32_t i = 0; i < 256; i++) {
-		table[i] = i;
-		for (int bit = 0; bit < 8; bit++)
-			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
-	}
-	for (size_t i = 0; i < len; i++)
-		crc = table[(crc ^ data[i]) & 0xff] ^ crc >> 8;
-	munmap((void *)data, len);
-	return ~crc == want;
-}
-
-// Keep PATH as the debug file when it belongs to the image; without a build id CRC has to match.
-static bool try_debug_file(struct names_of_module *m, const struct image *image, const char *path,
-			   uint32_t crc)
-{
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return false;
-	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP_PRIVATE, NULL);
-	if (!elf)
-		return false;
-	GElf_Ehdr header;
-	if (elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &header) ||
-	    header.e_machine != image->machine || gelf_getclass(elf) != ELFCLASS64 ||
-	    !(image->build_id_len ? has_build_id(elf, image->build_id, image->build_id_len)
-				  : has_crc(fd, crc))) {
-		elf_end(elf);
-		return false;
-	}
-	m->debug_elf = elf;
-	m->debug_fd = TAKE_FD(fd);
-	return true;
-}
-
-static void find_debug_file(struct names_of_module *m, const struct image *image,
-			    const char *module_path, const struct places *places)
-{
-	char path[PLACE_MAX];
-	uint32_t crc = 0;
-
-	for (unsigned n = 0; places_debug(places, image->build_id, image->build_id_len, n, path); n++)
-		if (try_debug_file(m, image, path, 0))
-			return;
-	GElf_Shdr header;
-	Elf_Scn *scn = section_by_name(m->elf, ".gnu_debuglink", &header);
-	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
-	if (!data || !data->d_buf || data->d_size < 8 || data->d_size > 256)
-		return;
-	const char *link = data->d_buf;
-	if (!memchr(link, '\0', data->d_size - 4) || strchr(link, '/') || !*link)
-		return;
-	memcpy(&crc, link + data->d_size - 4, 4);
-	for (unsigned n = 0; places_debuglink(places, module_path, link, n, path); n++)
-		// A link to itself would be its own debug file.
-		if (strcmp(path, module_path) != 0 && try_debug_file(m, image, path, crc))
-			return;
-}
-
 static struct error *load(struct names_of_module *m, const struct image *image,
 			  const struct module *module, const struct places *places,
 			  struct names *names)
@@ -344,22 +231,27 @@ static struct error *load(struct names_of_module *m, const struct image *image,
 	if (elf_kind(m->elf) != ELF_K_ELF || gelf_getclass(m->elf) != ELFCLASS64)
 		return NULL;
 	GElf_Shdr header;
-	bool own = section_by_name(m->elf, ".debug_info", &header) ||
-		   section_by_name(m->elf, ".zdebug_info", &header);
+	bool own = elf_section(m->elf, ".debug_info", &header) ||
+		   elf_section(m->elf, ".zdebug_info", &header);
+	struct debug_file_of sought = { .elf = m->elf,
+					.path = module->path,
+					.build_id = image->build_id,
+					.build_id_len = image->build_id_len,
+					.machine = image->machine };
 	if (!own && image->fd >= 0)
-		find_debug_file(m, image, module->path, places);
-	m->lacks_debug = !own && !m->debug_elf;
+		debug_file_find(&sought, places, &m->debug);
+	m->lacks_debug = !own && !m->debug.elf;
 	struct error *err = load_table(m, m->elf, SHT_SYMTAB);
-	if (!err && !m->n && m->debug_elf)
-		err = load_table(m, m->debug_elf, SHT_SYMTAB);
+	if (!err && !m->n && m->debug.elf)
+		err = load_table(m, m->debug.elf, SHT_SYMTAB);
 	if (!err && !m->n && image->fd >= 0)
 		err = load_mini(m);
 	if (!err && !m->n)
 		err = load_table(m, m->elf, SHT_DYNSYM);
 	if (err || image->fd < 0)
 		return err;
-	err = dwarf_create(m->debug_elf ? m->debug_elf : m->elf, names, &m->dwarf);
-	if (m->dwarf && (own || m->debug_elf))
+	err = dwarf_create(m->debug.elf ? m->debug.elf : m->elf, names, &m->dwarf);
+	if (m->dwarf && (own || m->debug.elf))
 		m->kind = SYMBOLS_DWARF;
 	return err;
 }
