@@ -44,7 +44,7 @@ static const char help[] =
 	"       pcatch attach [OPTION]... PID\n"
 	"       pcatch attach [OPTION]... --pidfile FILE\n"
 	"       pcatch snapshot [OPTION]... PID\n"
-	"       pcatch show [-f FORMAT] FILE.dmp|CORE\n"
+	"       pcatch show [-f FORMAT] FILE.dmp|CORE [BINARY]...\n"
 	"       pcatch show -f core [--compress] [-o DIR] FILE.dmp\n"
 	"       pcatch diff [-f FORMAT] A.dmp B.dmp\n"
 	"       pcatch list [-o DIR] [-f FORMAT] [-v]\n"
@@ -445,6 +445,24 @@ static struct error *parse_handler(char **args, int n, struct options *o)
 	return NULL;
 }
 
+// Those for `show` to look into, wherever they were mapped from.
+static struct error *add_binaries(struct options *o, char **args, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct stat st;
+
+		if (stat(args[i], &st) < 0)
+			return error_errno(errno, "%s", args[i]);
+		if (!S_ISREG(st.st_mode))
+			return bad("show: %s is no file", args[i]);
+		char **binary = LIST_ADD(&o->arena, &o->places.named);
+		if (!binary)
+			return error_nomem();
+		*binary = args[i];
+	}
+	return NULL;
+}
+
 static struct error *parse_target(char **args, int n, struct options *o)
 {
 	long pid = 0;
@@ -456,12 +474,12 @@ static struct error *parse_target(char **args, int n, struct options *o)
 		o->program = args;
 		return NULL;
 	case COMMAND_SHOW:
-		if (n != 1)
+		if (!n)
 			return bad("show: name one dump");
 		if (o->output && o->formats != FORMAT_CORE)
 			return bad("output: show writes to its standard output, but for -f core");
 		o->file = args[0];
-		return NULL;
+		return add_binaries(o, args + 1, n - 1);
 	case COMMAND_LIST:
 	case COMMAND_PRUNE:
 		if (n)

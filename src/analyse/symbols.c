@@ -33,6 +33,7 @@ struct names_of_module {
 	enum symbols kind;
 	Elf *elf;
 	struct debug_file debug;
+	taddr bias; /* add to an address of the files to get one of the target */
 	Elf *mini_elf; /* of `mini`, the file in .gnu_debugdata; owned, as that is */
 	void *mini;
 	struct entry *entries; /* by address, the best of equal ones last; owned */
@@ -256,6 +257,49 @@ static struct error *load(struct names_of_module *m, const struct image *image,
 	return err;
 }
 
+// Where MODULE's addresses begin, by the program headers of its debug file: it has those of the
+// file that it was taken from, whose segments are elsewhere.
+static bool bias_of(Elf *elf, const struct module *module, taddr *ret)
+{
+	size_t n;
+	GElf_Phdr ph;
+
+	if (elf_getphdrnum(elf, &n))
+		return false;
+	for (int i = 0; i < (int)n && gelf_getphdr(elf, i, &ph); i++)
+		if (ph.p_type == PT_LOAD) {
+			*ret = module->start - (ph.p_vaddr & ~(taddr)(TARGET_PAGE - 1));
+			return true;
+		}
+	return false;
+}
+
+// The names of a module of whose files only the one with debug information is here.
+static struct error *load_debug_alone(struct names_of_module *m, const struct snapshot *snapshot,
+				      const struct module *module, bool placed,
+				      struct names *names)
+{
+	const struct arch *arch = snapshot->host.arch;
+	struct debug_file_of sought = { .path = module->path,
+					.build_id = module->build_id,
+					.build_id_len = module->build_id_len,
+					.machine = arch ? arch->elf_machine : EM_NONE };
+
+	if (module->in_memory || !module->build_id_len ||
+	    !debug_file_find(&sought, snapshot->places, &m->debug))
+		return NULL;
+	if (!placed && !bias_of(m->debug.elf, module, &m->bias)) {
+		debug_file_close(&m->debug);
+		return NULL;
+	}
+	struct error *err = load_table(m, m->debug.elf, SHT_SYMTAB);
+	if (!err)
+		err = dwarf_create(m->debug.elf, names, &m->dwarf);
+	if (m->dwarf)
+		m->kind = SYMBOLS_DWARF;
+	return err;
+}
+
 // Modules are loaded when the first pc lies in them.
 static struct error *module_names(struct symbolizer *s, size_t index, const struct image *image,
 				  struct names_of_module **ret)
@@ -266,16 +310,20 @@ static struct error *module_names(struct symbolizer *s, size_t index, const stru
 	if (m->tried)
 		return NULL;
 	m->tried = true;
-	if (!image || image->embedded) {
-		const struct error *why = s->images->errors[index];
-
-		m->kind = SYMBOLS_NONE;
-		m->lacks_debug = true;
-		m->why = strdup(why ? why->text : "its file cannot be had");
-		return m->why ? NULL : error_nomem();
-	}
 	const struct snapshot *snapshot = s->images->snapshot;
-	return load(m, image, &snapshot->modules.v[index], snapshot->places, s->names);
+	const struct module *module = &snapshot->modules.v[index];
+	if (image)
+		m->bias = image->bias;
+	if (image && !image->embedded)
+		return load(m, image, module, snapshot->places, s->names);
+	m->kind = SYMBOLS_NONE;
+	struct error *err = load_debug_alone(m, snapshot, module, image != NULL, s->names);
+	m->lacks_debug = !m->debug.elf;
+	if (err || m->debug.elf)
+		return err;
+	const struct error *why = s->images->errors[index];
+	m->why = strdup(why ? why->text : "its file cannot be had");
+	return m->why ? NULL : error_nomem();
 }
 
 static const struct entry *covering_entry(const struct names_of_module *m, uint64_t address)
@@ -355,9 +403,9 @@ static struct error *describe(struct symbolizer *s, taddr pc, taddr look, struct
 	const struct image *image = images_get(s->images, index);
 	struct names_of_module *m;
 	struct error *err = module_names(s, index, image, &m);
-	if (err || !image || image->embedded)
+	if (err || m->why)
 		return err ? err : add_level(s, symbol, NULL);
-	uint64_t address = look - image->bias;
+	uint64_t address = look - m->bias;
 	const struct entry *e = covering_entry(m, address);
 	if (m->dwarf)
 		err = dwarf_lookup(m->dwarf, address, symbol, &start);

@@ -384,6 +384,25 @@ struct error *image_open_embedded(const struct module *module, const struct mem 
 	return NULL;
 }
 
+static bool section_at(const struct image *image, uint32_t index, Elf64_Shdr *ret)
+{
+	return index < image->shnum &&
+	       image_file_read(image, image->shoff + (uint64_t)index * sizeof(*ret), ret,
+			       sizeof(*ret));
+}
+
+// A file with debug information has the build id of the one that it was taken from, and headers of
+// segments whose bytes it has not.
+static bool lacks_code(const struct image *image)
+{
+	Elf64_Shdr sh;
+
+	for (uint32_t i = 1; i < image->shnum && section_at(image, i, &sh); i++)
+		if (le64toh(sh.sh_flags) & SHF_EXECINSTR)
+			return le32toh(sh.sh_type) == SHT_NOBITS;
+	return false;
+}
+
 static bool same_build_id(const struct module *module, const struct image *image)
 {
 	return module->build_id_len == image->build_id_len &&
@@ -397,6 +416,8 @@ static struct error *check_identity(const struct module *module, const struct im
 	char mapped[BUILD_ID_TEXT], found[BUILD_ID_TEXT];
 	struct stat st;
 
+	if (path && lacks_code(image))
+		return error_new(ERROR_INPUT, "%s has debug information and no code", path);
 	if (module->build_id_len) {
 		if (same_build_id(module, image))
 			return NULL;
@@ -453,6 +474,12 @@ struct error *image_open(const struct module *module, const struct places *place
 
 		if (!err || err->kind == ERROR_NOMEM)
 			return err;
+		// What was named for one module is no news about the others.
+		if (places && n < places->named.n &&
+		    strcmp(path_basename(path), path_basename(module->path)) != 0) {
+			error_free(err);
+			continue;
+		}
 		// A file that is the wrong one tells more than one that is not there.
 		bool better = !why || (why->kind == ERROR_SYSTEM && err->kind != ERROR_SYSTEM);
 		error_free(better ? why : err);
@@ -510,13 +537,6 @@ static bool offset_of(const struct image *image, uint64_t vaddr, uint64_t *ret)
 	if (load)
 		*ret = load->offset + (vaddr - load->vaddr);
 	return load != NULL;
-}
-
-static bool section_at(const struct image *image, uint32_t index, Elf64_Shdr *ret)
-{
-	return index < image->shnum &&
-	       image_file_read(image, image->shoff + (uint64_t)index * sizeof(*ret), ret,
-			       sizeof(*ret));
 }
 
 static void section_decode(const Elf64_Shdr *sh, struct image_section *ret)

@@ -87,11 +87,22 @@ static bool by_build_id(const struct places *places, const uint8_t *build_id, un
 	return true;
 }
 
+static bool named(const struct places *places, size_t n, char ret[PLACE_MAX])
+{
+	if (n >= places->named.n)
+		return false;
+	fit(snprintf(ret, PLACE_MAX, "%s", places->named.v[n]), ret);
+	return true;
+}
+
 bool places_file(const struct places *places, const struct module *module, unsigned n,
 		 char ret[PLACE_MAX])
 {
 	if (!places)
 		places = &nowhere;
+	if (named(places, n, ret))
+		return true;
+	n -= (unsigned)places->named.n;
 	const char *start = root(places, n);
 	if (!start)
 		return by_build_id(places, module->build_id, module->build_id_len,
@@ -103,7 +114,11 @@ bool places_file(const struct places *places, const struct module *module, unsig
 bool places_debug(const struct places *places, const uint8_t *build_id, unsigned build_id_len,
 		  unsigned n, char ret[PLACE_MAX])
 {
-	return by_build_id(places ? places : &nowhere, build_id, build_id_len, n, true, ret);
+	if (!places)
+		places = &nowhere;
+	if (named(places, n, ret))
+		return true;
+	return by_build_id(places, build_id, build_id_len, n - places->named.n, true, ret);
 }
 
 bool places_debuglink(const struct places *places, const char *path, const char *name, unsigned n,

@@ -21,6 +21,7 @@ struct fetched_file {
  * the file that was mapped, its build id tells.
  */
 struct places {
+	strings named;	    /* files, each of which may be any module's or its debug information */
 	strings sysroots;   /* folders that stand for the root of the machine of the dump */
 	strings debug_dirs; /* folders like /usr/lib/debug, with .build-id/ in them */
 	LIST(struct fetched_file) fetched;
@@ -30,8 +31,8 @@ struct places {
 #define PLACE_MAX 4352
 
 /*
- * The Nth path at which the file of MODULE may be, sysroots first; false when there are no more. PLACES
- * may be NULL. A path that is too long for RET comes out empty.
+ * The Nth path at which the file of MODULE may be, those that are named first, then sysroots; false
+ * when there are no more. PLACES may be NULL. A path that is too long for RET comes out empty.
  */
 bool places_file(const struct places *places, const struct module *module, unsigned n,
 		 char ret[PLACE_MAX]);

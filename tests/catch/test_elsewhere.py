@@ -12,7 +12,7 @@ from conftest import DEATHS, python_frames
 
 
 def show(pcatch, dump, *options):
-    called = pcatch.call("show", "-f", "json", *options, dump)
+    called = pcatch.call("show", "-f", "json", dump, *options)
     assert called.status == 0, called
     return json.loads(called.stdout)
 
@@ -122,6 +122,50 @@ def test_binary_and_debug_information_are_found_by_build_id(pcatch, crashed, tmp
     assert dying(found)["native"] == dying(report.json)["native"]
 
 
+def test_debug_information_alone_gives_names_and_lines(pcatch, crashed, tmp_path):
+    report, program = crashed
+    module = next(m for m in report.json["modules"] if m["path"] == str(program))
+    if not module.get("build_id") or not shutil.which("objcopy"):
+        pytest.skip("no build id" if not module.get("build_id") else "no objcopy")
+    debug = tmp_path / "app.debug"
+    subprocess.run(["objcopy", "--only-keep-debug", program, debug], check=True)
+    program.unlink()
+    # What unwinding needs is in the dump; so it is by a name of its own that the file is found.
+    alone = show(pcatch, report.dump, debug)
+    assert dying(alone)["native"] == dying(report.json)["native"]
+    assert not gaps_about(alone, program)
+    module = next(m for m in alone["modules"] if m["path"] == str(program))
+    assert module["symbols"] == "dwarf"
+    assert gaps_about(show(pcatch, report.dump), program)
+
+
+def test_binary_is_named_beside_the_dump_or_the_core(pcatch, crashed, victim, tmp_path):
+    report, program = crashed
+    if not next(m for m in report.json["modules"] if m["path"] == str(program)).get("build_id"):
+        pytest.skip("this compiler writes no build ids")
+    called = pcatch.call("show", "-f", "core", "-o", tmp_path / "cores", report.dump)
+    core = called.stdout.strip()
+    elsewhere = tmp_path / "elsewhere" / program.name
+    elsewhere.parent.mkdir()
+    shutil.move(program, elsewhere)
+    assert gaps_about(show(pcatch, core), program)
+    for file in report.dump, core:
+        named = show(pcatch, file, elsewhere)
+        assert functions(named)[:2] == ["deref", "main"] and not gaps_about(named, program)
+    # One that is not it is refused with both build ids, and is no news about other modules.
+    shutil.copy(victim("write-rodata"), elsewhere)
+    wrong = show(pcatch, core, elsewhere)
+    assert "another build" in gaps_about(wrong, program)[0]["why"]
+    assert str(elsewhere) not in json.dumps([g for g in wrong["gaps"] if str(program) not in g["what"]])
+
+
+def test_binary_that_is_not_there_is_refused(pcatch, crashed, tmp_path):
+    called = pcatch.call("show", crashed[0].dump, tmp_path / "nothing")
+    assert called.status == 1 and str(tmp_path / "nothing") in called.stderr
+    called = pcatch.call("show", crashed[0].dump, tmp_path)
+    assert called.status == 2 and "is no file" in called.stderr
+
+
 def test_python_frames_need_no_binary(pcatch, any_python, tmp_path):
     python = own_copy(any_python, tmp_path / "home")
     report = pcatch.catch(python, DEATHS, "segfault")
@@ -190,7 +234,9 @@ def test_native_stacks_are_whole_without_any_binary(pcatch, any_python, tmp_path
     assert len(report.json["threads"]) > 1
     paths = [os.path.realpath(m["path"]) for m in report.json["modules"] if m["path"][0] == "/"]
     libc = next(os.path.dirname(path) for path in paths if "/libc" in path or "/ld-" in path)
-    folders = sorted({os.path.dirname(path) for path in paths} - {libc}) + [libc]
+    folders = sorted({os.path.dirname(path) for path in paths} - {libc})
+    # A debug file alone gives names.
+    folders += [path for path in ["/usr/lib/debug"] if os.path.isdir(path)] + [libc]
     bare = without_binaries(pcatch, report.dump, folders, tmp_path)
     assert by_cfi(bare) == by_cfi(report.json)
     names = [frame.get("function") for t in bare["threads"] for frame in t["native"]]
