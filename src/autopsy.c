@@ -48,6 +48,14 @@ static struct error *read_pidfile(const struct options *options, struct snapshot
 	return NULL;
 }
 
+static bool has_lines(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->logs.n; i++)
+		if (snapshot->logs.v[i].lines.n)
+			return true;
+	return false;
+}
+
 /*
  * Without a pid the log may know: one process marks its lines, or of those that do one has gone
  * while the others, its workers, are still there.
@@ -69,6 +77,12 @@ static struct error *take_pid_from_logs(const struct options *options, struct sn
 		snapshot->process.pid = gone[0];
 	else if (n == 1)
 		snapshot->process.pid = pids[0];
+	if (!snapshot->process.pid && !has_lines(snapshot))
+		return error_new(ERROR_INPUT,
+				 "autopsy: nothing names the process, as %s: say by --pid which "
+				 "pid it had",
+				 options->pidfile ? "the pidfile is not there and no log has a line"
+						  : "no log has a line");
 	if (!snapshot->process.pid)
 		return NULL;
 	// With the pid more of them is worth keeping.
@@ -170,6 +184,11 @@ static struct error *settle(struct snapshot *snapshot)
 		if (snapshot->autopsy.holder.comm)
 			snapshot->process.comm = snapshot->autopsy.holder.comm;
 		return NULL;
+	}
+	if (a->comm && !*snapshot->process.comm) {
+		snapshot->process.comm = arena_strdup(&snapshot->arena, a->comm);
+		if (!snapshot->process.comm)
+			return error_nomem();
 	}
 	if (a->end.at || a->oom_at || a->crash_at)
 		snapshot->time.death = a->gone;

@@ -79,7 +79,7 @@ static const char help[] =
 	"      --lines N       lines per log file [50; for autopsy 200]\n"
 	"      --pid N         autopsy: the pid that it had\n"
 	"      --since TIME    autopsy: it ended after TIME, as 2026-11-26T08:03:39Z,\n"
-	"                      \"2 hours ago\" or seconds since 1970\n"
+	"                      \"2026-11-26 08:03\", 08:03 or \"2 hours ago\"\n"
 	"      --locals        show local variables\n"
 	"      --sample SECS   seconds between two samples, 0 for none [5]\n"
 	"      --sysroot DIR   show, diff: a copy of the root of the machine of the dump,\n"
@@ -106,6 +106,8 @@ static const char help[] =
 	"not; autopsy is 0 when an end was reported, 1 when not or when it is alive;\n"
 	"doctor is 0 when a death could be caught; 2 for a wrong command line. The\n"
 	"manual is pcatch(1).\n";
+
+#define PID_LIMIT 4194304 // the kernel has no larger ones
 
 enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
@@ -348,7 +350,7 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 		o->lines = (int)n;
 		return err;
 	case OPT_PID:
-		err = parse_number("--pid", arg, 1, INT_MAX, &n);
+		err = parse_number("--pid", arg, 1, PID_LIMIT, &n);
 		o->pid = (pid_t)n;
 		return err;
 	case OPT_SINCE: {

@@ -140,6 +140,8 @@ static void take_kernel_line(struct findings *findings, const struct testimony *
 	if (!kernlog_parse(kernel_message(told), &event))
 		return;
 	bool own = event.pid == process->pid && in_life(findings, at);
+	if (own && event.comm.len)
+		a->comm = arena_strndup(&findings->arena, event.comm.s, event.comm.len);
 	switch (event.kind) {
 	case KERNLOG_OOM_KILL:
 	case KERNLOG_OOM_REAPED:

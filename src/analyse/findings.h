@@ -120,6 +120,7 @@ enum confidence { CERTAIN, LIKELY, POSSIBLE, CONFIDENCE_UNKNOWN };
 struct evidence {
 	char *source, *text;
 	bool supports;
+	bool doubt; /* it does not support the verdict, and does not stand for another one */
 };
 
 struct ruled_out {
@@ -259,6 +260,7 @@ struct aftermath {
 		int64_t oom_at;
 	} unit;
 	const struct testimony *core; /* systemd-coredump's, of its core */
+	const char *comm; /* what the kernel's line calls it; NULL: nothing */
 	bool crash_of_thread; /* the line is not of the pid, but of its name and time */
 	bool kernel_silent;   /* the kernel's log goes back far enough, and has no such line */
 	/* Signs in the logs; NULL: none. */

@@ -54,7 +54,7 @@ static bool parse_clock(const char **s, struct tm *tm, int64_t *fraction)
 	if (tm->tm_hour > 23 || tm->tm_min > 59 || tm->tm_sec > 60)
 		return false;
 	*fraction = 0;
-	if (strchr(".,", *at) && isdigit((unsigned char)at[1])) {
+	if ((*at == '.' || *at == ',') && isdigit((unsigned char)at[1])) {
 		int64_t unit = SECOND / 10;
 
 		for (at++; isdigit((unsigned char)*at); at++, unit /= 10)
@@ -355,9 +355,10 @@ static pid_t bracketed_pid(const char *line, size_t head)
 // What a server says of itself when it starts and when it ends.
 static pid_t announced_pid(const char *line)
 {
-	static const char *const words[] = { "Started server process [", "Finished server process [",
-					     "Started parent process [", "Stopping parent process [",
-					     "Started reloader process [" };
+	static const char *const words[] = {
+		"Started server process [",  "Finished server process [",  "Started parent process [",
+		"Stopping parent process [", "Started reloader process [",
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		const char *at = strstr(line, words[i]), *end;
@@ -369,6 +370,19 @@ static pid_t announced_pid(const char *line)
 	return 0;
 }
 
+// "[4242] 2026-11-26 08:03:39 ...": a number alone may be anything, before a time it is the
+// writer's.
+static pid_t leading_pid(const char *line, const struct log_clock *clock)
+{
+	const char *end;
+	struct stamp stamp;
+	pid_t pid = *line == '[' ? parse_pid(line + 1, &end) : 0;
+
+	if (!pid || strncmp(end, "] ", 2) || (!isdigit((unsigned char)end[2]) && end[2] != '['))
+		return 0;
+	return parse_stamp(end + 2, clock, &stamp) ? pid : 0;
+}
+
 pid_t logline_pid(const char *line)
 {
 	static const struct log_clock no_clock = { .latest = SECOND };
@@ -376,7 +390,9 @@ pid_t logline_pid(const char *line)
 	size_t head;
 
 	logline_time(line, &no_clock, &head, NULL);
-	pid_t pid = bracketed_pid(line, head);
+	pid_t pid = leading_pid(line, &no_clock);
+	if (!pid)
+		pid = bracketed_pid(line, head);
 	if (!pid)
 		pid = announced_pid(line);
 	return pid ? pid : keyed_pid(line, &end);

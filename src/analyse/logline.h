@@ -7,7 +7,8 @@
 /* What a line of somebody's log says about itself: when it was written, and by which process. */
 
 struct log_clock {
-	int64_t latest;	    /* nothing was written later; 0: unknown. Gives the year to who leaves it out */
+	/* Nothing was written later; 0: unknown. Gives the year to who leaves it out. */
+	int64_t latest;
 	int64_t utc_offset; /* seconds east, for times without a zone */
 };
 
@@ -19,7 +20,8 @@ int64_t logline_time(const char *line, const struct log_clock *clock, size_t *he
 		     bool *zoned_ret);
 
 /*
- * The pid that LINE is marked with, 0 for none: "[4242]" in its head, "name[4242]:" as syslog has it,
+ * The pid that LINE is marked with, 0 for none: "[4242]" in its head or before its time,
+ * "name[4242]:" as syslog has it,
  * "pid=4242" and the like, "Started server process [4242]".
  */
 pid_t logline_pid(const char *line);
@@ -32,7 +34,7 @@ pid_t logline_at_slot(const char *line, int slot);
 /* PID stands somewhere in LINE as a number of its own: the text behind it, else NULL. */
 const char *logline_mention(const char *line, pid_t pid);
 
-/* The signal that LINE, in small letters, names: "sigterm", "signal 15", "signal: term"; 0 for none. */
+/* The signal that LINE, in small letters, names: "sigterm", "signal 15", "signal: term"; 0: none. */
 int logline_signal(const char *line);
 
 #endif

@@ -105,6 +105,19 @@ void opinion_against(struct opinion *opinion, const char *source, const char *fm
 	va_end(ap);
 }
 
+void opinion_doubt(struct opinion *opinion, const char *source, const char *fmt, ...)
+{
+	struct verdict *verdict = &opinion->verdict;
+	size_t before = verdict->evidence.n;
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_evidence(opinion, false, source, fmt, ap);
+	va_end(ap);
+	if (verdict->evidence.n > before)
+		verdict->evidence.v[before].doubt = true;
+}
+
 void opinion_rule_out(struct opinion *opinion, enum cause cause, const char *fmt, ...)
 {
 	va_list ap;

@@ -35,6 +35,10 @@ void opinion_for(struct opinion *opinion, const char *source, const char *fmt, .
 void opinion_against(struct opinion *opinion, const char *source, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What keeps it from being more certain. */
+void opinion_doubt(struct opinion *opinion, const char *source, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 void opinion_rule_out(struct opinion *opinion, enum cause cause, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void opinion_advise(struct opinion *opinion, const char *fmt, ...)

@@ -67,10 +67,11 @@ static void doubt_pid(const struct findings *findings, struct opinion *opinion)
 {
 	if (is_sure_of_pid(findings))
 		return;
-	opinion_against(opinion, "pid",
+	opinion_doubt(opinion, "pid",
 			findings->snapshot->host.in_container
 				? "the kernel counts pids as the host does, not as this container"
-				: "nothing says since when the pid was this process's");
+				: "nothing says since when the pid was this process's: --since or a "
+				  "pidfile would");
 }
 
 static const char *hint_text(const struct findings *findings, const struct hint *hint)
@@ -328,7 +329,7 @@ static bool judge_kernel_crash(const struct findings *findings, struct opinion *
 	tell_told(opinion, a->crash);
 	tell_dump(findings, opinion);
 	if (a->crash_of_thread)
-		opinion_against(opinion, a->crash->where,
+		opinion_doubt(opinion, a->crash->where,
 				"the line names a thread, by its number; name and time fit this "
 				"process");
 	else
@@ -388,7 +389,7 @@ static bool judge_unit_kill(const struct findings *findings, struct opinion *opi
 		opinion_for(opinion, a->end.source, "\"%s\"",
 			    opinion_clip(opinion, a->end.text, 300));
 	if (!kill)
-		opinion_against(opinion, why->where,
+		opinion_doubt(opinion, why->where,
 				"it does not name the process that it sent the signal to");
 	tell_hint(findings, opinion, a->asked);
 	return true;
@@ -420,7 +421,7 @@ static bool judge_unit_oom(const struct findings *findings, struct opinion *opin
 	if (a->end.known)
 		opinion_for(opinion, a->end.source, "\"%s\"",
 			    opinion_clip(opinion, a->end.text, 300));
-	opinion_against(opinion, oom->where,
+	opinion_doubt(opinion, oom->where,
 			"systemd does not say which process of the unit it was; the kernel's own "
 			"line would, and is not there");
 	opinion_advise(opinion,
@@ -495,7 +496,7 @@ static bool judge_status(const struct findings *findings, struct opinion *opinio
 	tell_told(opinion, a->unit.stop);
 	opinion_for(opinion, a->end.source, "\"%s\"", opinion_clip(opinion, a->end.text, 300));
 	if (a->end.of_unit)
-		opinion_against(opinion, a->end.source,
+		opinion_doubt(opinion, a->end.source,
 				"it is said of the main process of the unit: that this was pid %d, "
 				"it does not say",
 				(int)findings->snapshot->process.pid);
@@ -527,7 +528,7 @@ static bool judge_dump(const struct findings *findings, struct opinion *opinion)
 		      opinion_clip(opinion, error, 60), dump_place(findings, opinion));
 	tell_dump(findings, opinion);
 	if (a->shared)
-		opinion_against(opinion, findings->python.fatal_error_source,
+		opinion_doubt(opinion, findings->python.fatal_error_source,
 				"others write to this log, too, and the dump has no mark: that it "
 				"is this process's follows from its place alone");
 	if (!a->core)
@@ -555,11 +556,11 @@ static bool judge_asked(const struct findings *findings, struct opinion *opinion
 	tell_hint(findings, opinion, a->stopping);
 	tell_hint(findings, opinion, a->stopped);
 	if (!a->stopped)
-		opinion_against(opinion, "log",
+		opinion_doubt(opinion, "log",
 				"it does not say that the shutdown came to its end: it may have "
 				"been killed while at it");
 	if (vague)
-		opinion_against(opinion, "log",
+		opinion_doubt(opinion, "log",
 				"others write to it, too, and the line has no mark");
 	opinion_gap(opinion, "who asked it to stop", "the log does not name the sender of the "
 						     "signal",
@@ -586,7 +587,7 @@ static bool judge_traceback(const struct findings *findings, struct opinion *opi
 	opinion_for(opinion, exception->source, "nothing of its own follows the traceback of %s",
 		    exception->type);
 	if (a->shared)
-		opinion_against(opinion, exception->source,
+		opinion_doubt(opinion, exception->source,
 				"others write to this log, too, and a traceback has no mark");
 	return true;
 }
@@ -670,7 +671,10 @@ static bool judge_silence(const struct findings *findings, struct opinion *opini
 	const struct process_ref *holder = &snapshot->autopsy.holder;
 	bool no_oom = (a->kernel_silent && !snapshot->host.in_container) ||
 		      snapshot->process.oom_kills_after == 0;
-	bool heard = snapshot->logs.n > 0;
+	bool heard = false;
+
+	for (size_t i = 0; i < snapshot->logs.n; i++)
+		heard |= snapshot->logs.v[i].lines.n > 0;
 
 	if (a->fate == FATE_REUSED && !heard)
 		opinion_claim(opinion, CAUSE_VANISHED, CONFIDENCE_UNKNOWN,

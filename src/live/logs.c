@@ -19,6 +19,7 @@
 
 // The same of a log that is searched for what was written long before its end.
 #define PAST_TAIL_MAX ((off_t)32 << 20)
+#define PAST_LOGS_MAX 64 // that are told apart, so that none is read twice
 
 static struct error *add_line(struct snapshot *snapshot, struct log *log, const char *text,
 			      size_t len)
@@ -207,7 +208,8 @@ static struct error *load_tail(int fd, off_t size, struct tail *ret)
 	if (!ret->text)
 		return error_nomem();
 	while (ret->len < want) {
-		ssize_t got = pread(fd, ret->text + ret->len, want - ret->len, start + (off_t)ret->len);
+		ssize_t got = pread(fd, ret->text + ret->len, want - ret->len,
+				    start + (off_t)ret->len);
 
 		if (got <= 0)
 			break;
@@ -230,12 +232,13 @@ static struct error *load_tail(int fd, off_t size, struct tail *ret)
 // NUMBER stands in the line with no digit, letter or dot on either side.
 static bool mentions(const char *line, size_t len, const char *number, size_t number_len)
 {
-	for (const char *at = line; (at = memmem(at, len - (size_t)(at - line), number, number_len));
-	     at++) {
-		char before = at > line ? at[-1] : ' ';
-		char after = at + number_len < line + len ? at[number_len] : ' ';
+	const char *end = line + len;
 
-		if (!isalnum((unsigned char)before) && before != '.' && !isalnum((unsigned char)after))
+	for (const char *at = line; (at = memmem(at, (size_t)(end - at), number, number_len)); at++) {
+		unsigned char before = at > line ? (unsigned char)at[-1] : ' ';
+		unsigned char after = at + number_len < end ? (unsigned char)at[number_len] : ' ';
+
+		if (!isalnum(before) && before != '.' && !isalnum(after))
 			return true;
 	}
 	return false;
@@ -252,10 +255,12 @@ static void keep_around(struct tail *tail, size_t at, size_t before, size_t behi
 	keep(tail, at > before ? at - before : 0, at + behind + 1);
 }
 
-// What the last lines, the last ones with the pid, a traceback and a dump say. True: the pid is there.
+// What the last lines, the last ones with the pid, a traceback and a dump say. True: the pid is
+// there.
 static bool choose(struct tail *tail, pid_t pid, size_t lines)
 {
-	static const char *const marks[] = { "Fatal Python error: ", "Traceback (most recent call last):" };
+	static const char *const marks[] = { "Fatal Python error: ",
+					     "Traceback (most recent call last):" };
 	bool marked[ARRAY_SIZE(marks)] = {};
 	size_t found = 0, n = tail->starts.n, len;
 	char number[16];
@@ -307,26 +312,50 @@ static struct error *take_lines(struct snapshot *snapshot, const struct tail *ta
 	return err;
 }
 
-static struct error *past_log(struct snapshot *snapshot, const char *path, int lines, bool named,
-			      bool *mentioned_ret)
+// PATH can have no log for us, and ERRNUM, unless 0, is why.
+static struct error *refuse_log(const char *path, int errnum, const struct stat *st)
 {
+	if (errnum == EACCES || errnum == EPERM)
+		return error_errno(errnum,
+				   "the log %s is closed to you: run pcatch as root, or as its "
+				   "owner",
+				   path);
+	if (errnum)
+		return error_errno(errnum, "cannot read the log %s", path);
+	if (S_ISDIR(st->st_mode))
+		return error_new(ERROR_INPUT, "the log %s is a folder: name a file in it", path);
+	return error_new(ERROR_INPUT,
+			 "the log %s is not a regular file, and keeps nothing of the past: name "
+			 "the file that it is written to",
+			 path);
+}
+
+struct past {
+	struct snapshot *snapshot;
+	int lines;
+	struct seen seen[PAST_LOGS_MAX];
+	size_t n_seen;
+};
+
+// Where NAMED, the user did so. MENTIONED_RET: the pid stands in it.
+static struct error *past_log(struct past *past, const char *path, bool named, bool *mentioned_ret)
+{
+	struct snapshot *snapshot = past->snapshot;
 	_cleanup_(tail_deinit) struct tail tail = {};
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
 	_cleanup_(buf_deinit) struct buf shown = {};
+	struct stat st = {};
 
 	*mentioned_ret = false;
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		if (!named)
-			return NULL;
-		return fd < 0 ? error_errno(errno, "cannot read the log %s", path)
-			      : error_new(ERROR_SYSTEM, "the log %s is not a regular file", path);
-	}
+	_cleanup_(closep) int fd = open_log(AT_FDCWD, path, &st);
+	if (fd < 0)
+		return named ? refuse_log(path, errno, &st) : NULL;
 	struct error *err = load_tail(fd, st.st_size, &tail);
 	if (err)
 		return err;
-	*mentioned_ret = choose(&tail, snapshot->process.pid, (size_t)lines);
+	*mentioned_ret = choose(&tail, snapshot->process.pid, (size_t)past->lines);
 	if (!named && !*mentioned_ret)
+		return NULL;
+	if (was_seen(past->seen, &past->n_seen, ARRAY_SIZE(past->seen), &st))
 		return NULL;
 	struct log log = { .fd = -1 };
 	buf_clean(&shown, path, strlen(path), "");
@@ -351,18 +380,19 @@ static struct error *past_log(struct snapshot *snapshot, const char *path, int l
 
 struct error *past_logs(struct snapshot *snapshot, const strings *paths, int lines)
 {
+	struct past past = { .snapshot = snapshot, .lines = lines };
 	struct error *err = NULL;
 
 	for (size_t i = 0; !err && i < paths->n; i++) {
 		bool mentioned, rotated;
 		char before[4096];
 
-		err = past_log(snapshot, paths->v[i], lines, true, &mentioned);
+		err = past_log(&past, paths->v[i], true, &mentioned);
 		if (err || mentioned || snapshot->process.pid <= 0)
 			continue;
 		// logrotate(8)'s and Python's RotatingFileHandler's name for the one before.
 		snprintf(before, sizeof(before), "%s.1", paths->v[i]);
-		err = past_log(snapshot, before, lines, false, &rotated);
+		err = past_log(&past, before, false, &rotated);
 	}
 	return err;
 }

@@ -26,9 +26,9 @@ void aftermath_head(struct page *page, const struct findings *findings)
 		page->failed = true;
 		return;
 	}
+	// When the kernel or systemd has told the time, somebody has seen how.
 	if (a->end.at || a->oom_at || a->crash_at)
-		page_field(page, "ended", STYLE_PLAIN, "%s, %s", gone ? gone : "at an unknown time",
-			   how);
+		page_field(page, "ended", STYLE_PLAIN, "%s", gone ? gone : "at an unknown time");
 	else if (seen)
 		page_field(page, "ended", STYLE_PLAIN, "between %s and %s, %s", seen,
 			   gone ? gone : "?", how);

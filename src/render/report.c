@@ -151,6 +151,11 @@ static void head_pidfile(struct page *page, const struct snapshot *snapshot)
 		[PIDFILE_REPLACED] = "names another process now",
 		[PIDFILE_MISSING] = "missing, and no cleanup of its own removed it",
 	};
+	enum pidfile_state state = process->pidfile_state;
+	// Who comes afterwards has not seen it there.
+	const char *words = snapshot->autopsy.made && state == PIDFILE_REMOVED
+				    ? "not there: removed, as an orderly end does, or never written"
+				    : states[state];
 
 	if (process->pidfile && snapshot->death.kind == DEATH_SNAPSHOT)
 		page_field(page, "pidfile", STYLE_PLAIN, "%s", process->pidfile);
@@ -158,8 +163,7 @@ static void head_pidfile(struct page *page, const struct snapshot *snapshot)
 		page_field(page, "pidfile", STYLE_PLAIN, "%s: names process %d now", process->pidfile,
 			   (int)process->pidfile_names);
 	else if (process->pidfile)
-		page_field(page, "pidfile", STYLE_PLAIN, "%s: %s", process->pidfile,
-			   states[process->pidfile_state]);
+		page_field(page, "pidfile", STYLE_PLAIN, "%s: %s", process->pidfile, words);
 }
 
 static void head_host(struct page *page, const struct host *host)
@@ -207,17 +211,19 @@ void report_head(struct page *page, const struct findings *findings, bool brief)
 	page_field(page, "report", STYLE_PLAIN, "%s", snapshot->id);
 }
 
-static size_t print_evidence(struct page *page, const struct verdict *verdict, bool supports)
+// Evidence as MARKED; TITLE, unless NULL, begins a section of its own.
+static void print_evidence(struct page *page, const struct verdict *verdict,
+			   struct evidence marked, const char *id, const char *title)
 {
 	size_t shown = 0, n = 0;
 
 	for (size_t i = 0; i < verdict->evidence.n; i++) {
 		const struct evidence *evidence = &verdict->evidence.v[i];
 
-		if (evidence->supports != supports)
+		if (evidence->supports != marked.supports || evidence->doubt != marked.doubt)
 			continue;
-		if (!n++ && supports)
-			page_section(page, "why", PAGE_SHOWN, "Why:");
+		if (!n++ && title)
+			page_section(page, id, PAGE_SHOWN, "%s", title);
 		if (shown == LIST_MAX)
 			continue;
 		page_bullet(page, STYLE_PLAIN, "%s [%s]", evidence->text, evidence->source);
@@ -227,12 +233,13 @@ static size_t print_evidence(struct page *page, const struct verdict *verdict, b
 		page_line(page);
 		page_add(page, STYLE_LABEL, "    ... and %zu more in the JSON report", n - shown);
 	}
-	return n;
 }
 
 static void section_verdict(struct page *page, const struct findings *findings)
 {
 	const struct verdict *verdict = &findings->verdict;
+	static const struct evidence other = { .supports = false };
+	static const char not[] = "What it was not:";
 
 	page_section(page, "verdict", PAGE_SHOWN, NULL);
 	page_line(page);
@@ -241,15 +248,15 @@ static void section_verdict(struct page *page, const struct findings *findings)
 	page_add(page, STYLE_VERDICT, "%s", verdict->summary);
 	page_line(page);
 	report_head(page, findings, false);
-	size_t speaking = print_evidence(page, verdict, true);
-	if (speaking < verdict->evidence.n || verdict->ruled_out.n) {
-		page_section(page, "ruled-out", PAGE_SHOWN, "What it was not:");
-		for (size_t i = 0; i < verdict->ruled_out.n && i < LIST_MAX; i++)
-			page_bullet(page, STYLE_PLAIN, "%s: %s",
-				    cause_name(verdict->ruled_out.v[i].cause),
-				    verdict->ruled_out.v[i].because);
-		print_evidence(page, verdict, false);
-	}
+	print_evidence(page, verdict, (struct evidence){ .supports = true }, "why", "Why:");
+	print_evidence(page, verdict, (struct evidence){ .doubt = true }, "doubts",
+		       "What keeps this from being certain:");
+	if (verdict->ruled_out.n)
+		page_section(page, "ruled-out", PAGE_SHOWN, not);
+	for (size_t i = 0; i < verdict->ruled_out.n && i < LIST_MAX; i++)
+		page_bullet(page, STYLE_PLAIN, "%s: %s", cause_name(verdict->ruled_out.v[i].cause),
+			    verdict->ruled_out.v[i].because);
+	print_evidence(page, verdict, other, "ruled-out", verdict->ruled_out.n ? NULL : not);
 	if (verdict->advice.n) {
 		page_section(page, "advice", PAGE_SHOWN, "What to do:");
 		for (size_t i = 0; i < verdict->advice.n && i < LIST_MAX; i++)

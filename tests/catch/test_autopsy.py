@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Nobody was attached: what pcatch autopsy makes of what is left."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import time
 
 import pytest
 
-from conftest import VICTIMS, until
+from conftest import DEATHS, VICTIMS, status_of, until
+from test_memory import FILL, group, may_read_kernel_log  # noqa: F401, a fixture
 
 
 @pytest.fixture
@@ -149,6 +151,67 @@ def test_zombie_s_end_is_known_from_the_kernel(pcatch, code):
     assert report.json["autopsy"]["fate"] == "zombie"
 
 
+def kernel_s_lines(pid):
+    fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    found = []
+    try:
+        while True:
+            try:
+                record = os.read(fd, 8192).decode(errors="replace")
+            except BrokenPipeError:
+                continue
+            if re.search(r"\b%d\b" % pid, record):
+                found.append(record)
+    except BlockingIOError:
+        return found
+    finally:
+        os.close(fd)
+
+
+def die_unattended(pcatch, tmp_path, *command, **popen):
+    """The pid, and a pidfile as the process would have written it."""
+    if not may_read_kernel_log():
+        pytest.skip("/dev/kmsg may not be read")
+    if os.readlink("/proc/self/ns/pid") != "pid:[4026531836]":
+        pytest.skip("the kernel counts pids in another way than this container")
+    running = pcatch.start(*command, **popen)
+    pidfile = tmp_path / "app.pid"
+    pidfile.write_text("%d\n" % running.truth["pid"])
+    running.go()
+    assert running.wait() < 0
+    return running.truth["pid"], pidfile
+
+
+def test_oom_kill_that_nobody_watched_is_in_the_kernel_s_log(pcatch, any_python, group, tmp_path):
+    here = group(64 << 20)
+    pid, pidfile = die_unattended(pcatch, tmp_path, any_python, "-c", FILL, preexec_fn=here.enter)
+    report = autopsy(pcatch, "--pidfile", pidfile)
+    assert (report.cause, report.verdict["confidence"]) == ("out-of-memory", "certain"), report.text
+    assert "control group had met its limit" in report.summary and "python" in report.process["comm"]
+    # Without the pidfile nothing says that the pid was not another one's then.
+    called = pcatch.call("autopsy", "-q", "-o", pcatch.out, "--pid", str(pid))
+    assert called.status == 0
+    report = [r for r in pcatch.reports() if not r.process["pidfile"]][0]
+    assert (report.cause, report.verdict["confidence"]) == ("out-of-memory", "likely")
+    assert "What keeps this from being certain" in report.text
+
+
+def test_crash_that_nobody_watched_is_in_the_kernel_s_log(pcatch, any_python, tmp_path):
+    with open("/proc/sys/debug/exception-trace") as file:
+        if file.read().strip() == "0":
+            pytest.skip("debug.exception-trace is 0: the kernel writes no line of a crash")
+    for _ in range(5):
+        pid, pidfile = die_unattended(pcatch, tmp_path, any_python, DEATHS, "segfault")
+        if kernel_s_lines(pid):
+            break
+    else:
+        pytest.skip("others crash so often that the kernel wrote no line of ours")
+    report = autopsy(pcatch, "--pidfile", pidfile)
+    assert (report.cause, report.verdict["confidence"]) == ("native-crash", "certain"), report.text
+    assert "segfault" in report.summary and "python" in report.process["comm"]
+    assert "nobody saw how" not in report.text
+
+
 SCENES = {
     "gunicorn's master saw it": (
         "[T0 +0000] [PID] [INFO] Booting worker with pid: PID\n"
@@ -230,6 +293,72 @@ def test_log_of_many_gigabytes_and_of_garbage(pcatch, tmp_path):
     assert lines[-1].endswith("the end") and lines[-2] == "\\x00\\x1b[31m\\xff\\xfe"
 
 
+def test_fifo_is_refused_and_not_even_opened(pcatch, tmp_path):
+    # A second reader that goes away would be the end of a writer who has waited for the first one.
+    fifo = tmp_path / "app.log"
+    os.mkfifo(fifo)
+    writer = pcatch.start("sh", "-c", 'echo "{}"; echo hello >"$1"; echo "{}"', "sh", fifo)
+    writer.said()
+    until(lambda: status_of(writer.pid)["State"].startswith("S"), "it to wait for a reader")
+    called = pcatch.call("autopsy", "-o", pcatch.out, "--pid", "1", "--log", fifo)
+    assert called.status == 1 and "not a regular file" in called.stderr
+    assert called.stderr.count("\n") == 1
+    with open(fifo) as file:
+        assert file.read() == "hello\n"
+    assert writer.wait() == 0
+
+
+def test_rotated_log_is_read_where_it_has_the_last_word_and_no_file_twice(pcatch, tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    pid, log, before = child.pid, tmp_path / "app.log", tmp_path / "app.log.1"
+    before.write_text("2026-01-02 03:04:05 [%d] received SIGTERM, stopping\n" % pid)
+    log.write_text("2026-01-02 04:00:00 [%d] another one\n" % (pid + 1))
+    report = autopsy(pcatch, "--pid", str(pid), "--log", log, "--log", before, "--log", log)
+    assert report.cause == "graceful-shutdown", report.text
+    assert sorted(log["path"] for log in report.json["logs"]) == [str(log), str(before)]
+    before.write_text("2026-01-02 03:04:05 [%d] not its\n" % (pid + 1))
+    called = pcatch.call("autopsy", "-o", tmp_path / "b", "--pid", str(pid), "--log", log, "--log", before)
+    assert called.stdout.count("Last lines of ") == 2, called
+
+
+def test_log_without_a_line_says_nothing(pcatch, tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    log, pidfile = tmp_path / "app.log", tmp_path / "app.pid"
+    log.write_text("")
+    report = autopsy(pcatch, "--pid", str(child.pid), "--log", log)
+    assert report.cause == "vanished"
+    assert not [e for e in report.verdict["evidence"] if e["source"] == "log"]
+    for arguments in (["--log", log], ["--pidfile", pidfile, "--log", log]):
+        called = pcatch.call("autopsy", "-o", tmp_path / "none", *arguments)
+        assert called.status == 1 and "--pid" in called.stderr and not called.stdout
+        assert called.stderr.count("\n") == 1 and not list((tmp_path / "none").glob("*"))
+
+
+def test_missing_pidfile_is_not_taken_for_an_orderly_end(pcatch, tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    report = autopsy(pcatch, "--pid", str(child.pid), "--pidfile", tmp_path / "no.pid")
+    assert report.cause == "vanished" and "or never written" in report.text
+
+
+def test_pid_is_learnt_from_the_lines_of_a_log(pcatch, tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime())
+    log = tmp_path / "app.log"
+    # Its worker, we, is still there.
+    log.write_text("[%d] %s ready\n[%d] %s GET /\n" % (gone.pid, when, os.getpid(), when))
+    report = autopsy(pcatch, "--log", log)
+    assert report.process["pid"] == gone.pid
+    also = subprocess.Popen(["true"])
+    also.wait()
+    log.write_text(log.read_text() + "[%d] %s GET /\n" % (also.pid, when))
+    called = pcatch.call("autopsy", "-o", pcatch.out, "--log", log)
+    assert called.status == 1 and "--pid" in called.stderr and str(also.pid) in called.stderr
+
+
 def test_secrets_in_logs_stay_out_of_every_file(pcatch, tmp_path):
     child = subprocess.Popen(["true"])
     child.wait()
@@ -266,13 +395,15 @@ def test_secrets_in_logs_stay_out_of_every_file(pcatch, tmp_path):
         (["--pid", "1", "--since", "2026-02-30T00:00:00Z"], 2, "2026-02-30"),
         (["--pid", "1", "--since", "2 hours"], 2, "2 hours"),
         (["--pid", "1", "--since", "2199-01-01T00:00:00Z"], 2, "past"),
-        (["--pid", "1", "--since", "2026-01-01T00:00:00"], 2, "no time"),
+        (["--pid", "1", "--since", "2026-01-01T00:00:00 CET"], 2, "no time"),
         (["--pid", "1", "-f", "core"], 2, "core"),
         (["--pidfile", "/nonexistent/x.pid"], 1, "/nonexistent/x.pid"),
         (["--pidfile", "/proc"], 1, "/proc"),
         (["--pidfile", "/proc/version"], 1, "no process id"),
         (["--log", "/nonexistent/x.log"], 1, "/nonexistent/x.log"),
-        (["--pid", "1", "--log", "/dev"], 1, "/dev"),
+        (["--pid", "1", "--log", "/dev"], 1, "folder: name a file in it"),
+        (["--pid", "1", "--log", "/dev/null"], 1, "not a regular file"),
+        (["--pid", "99999999"], 2, "--pid"),
     ],
 )
 def test_bad_input_is_one_line(pcatch, arguments, status, words):

@@ -82,6 +82,8 @@ static void test_times_of_lines(void **state)
 		{ "09:03:39.5 x", 1764144219, 500 },
 		{ "[09:03:39] x", 1764144219, 0 },
 		{ "23:03:39 x", 1764144219 - 3600 - 9 * 3600, 0 },
+		// What is behind the end is not of the line.
+		{ "2025-11-26 08:03:39\0" "9", 1764144219 - 3600, 0 },
 		{ "no time in here 12:00", 0, 0 },
 		{ "2025-13-26 08:03:39 x", 0, 0 },
 		{ "2025-11-26 25:03:39 x", 0, 0 },
@@ -119,6 +121,8 @@ static void test_pids_that_lines_are_marked_with(void **state)
 		{ "Worker (pid:80) was sent SIGKILL! Perhaps out of memory?", 80 },
 		{ "[2025-11-26 08:03:39 +0000] [1] [ERROR] Worker (pid:80) was sent SIGKILL!", 1 },
 		{ "2025-11-26 08:03:39,123 app.views INFO [81] x", 81 },
+		{ "[4242] 2025-11-26 08:03:39 x", 4242 },
+		{ "[3] items of 2025-11-26 08:03:39", 0 },
 		{ "value[12] of the list", 0 },
 		{ "we have found here items [12] of it", 0 },
 		{ "[12ab] x", 0 },
