@@ -86,6 +86,8 @@ static const char help[] =
 	"                      to find binaries and debug information in; may be repeated\n"
 	"      --debug-dir DIR  a folder with debug information, as /usr/lib/debug; may be\n"
 	"                      repeated\n"
+	"      --no-local-files  show, diff: find binaries and debug information nowhere on\n"
+	"                      this machine but where the options above and names say\n"
 	"      --debuginfod-timeout SECS  show, diff: how long to fetch what is not found\n"
 	"                      from the servers in $DEBUGINFOD_URLS, 0 for never [60]\n"
 	"      --embed-unwind[=WHEN]  never, auto, always: keep in the dump what unwinding\n"
@@ -111,7 +113,7 @@ static const char help[] =
 
 enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
-       OPT_DEBUG_DIR, OPT_DEBUGINFOD_TIMEOUT, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
+       OPT_DEBUG_DIR, OPT_DEBUGINFOD_TIMEOUT, OPT_NO_LOCAL_FILES, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
 enum { RUN = 1 << COMMAND_RUN, ATTACH = 1 << COMMAND_ATTACH, SNAPSHOT = 1 << COMMAND_SNAPSHOT,
@@ -142,6 +144,7 @@ static const struct option long_options[] = {
 	{ "ignore-limit", no_argument, NULL, OPT_IGNORE_LIMIT },
 	{ "sysroot", required_argument, NULL, OPT_SYSROOT },
 	{ "debug-dir", required_argument, NULL, OPT_DEBUG_DIR },
+	{ "no-local-files", no_argument, NULL, OPT_NO_LOCAL_FILES },
 	{ "debuginfod-timeout", required_argument, NULL, OPT_DEBUGINFOD_TIMEOUT },
 	{ "embed-unwind", optional_argument, NULL, OPT_EMBED_UNWIND },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -197,6 +200,7 @@ static unsigned commands_of(int option)
 		return PRUNE;
 	case OPT_SYSROOT:
 	case OPT_DEBUGINFOD_TIMEOUT:
+	case OPT_NO_LOCAL_FILES:
 		return SHOW | DIFF;
 	case OPT_DEBUG_DIR:
 		return WRITING | SHOW | DIFF;
@@ -387,6 +391,9 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 		err = parse_number("--debuginfod-timeout", arg, 0, DEBUGINFOD_SECONDS_MAX, &n);
 		o->debuginfod_seconds = (int)n;
 		return err;
+	case OPT_NO_LOCAL_FILES:
+		o->places.not_here = true;
+		return NULL;
 	case OPT_IGNORE_LIMIT:
 		o->handler.ignore_limit = true;
 		return NULL;

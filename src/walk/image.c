@@ -486,7 +486,9 @@ struct error *image_open(const struct module *module, const struct places *place
 		if (better)
 			why = err;
 	}
-	return TAKE(why);
+	return why ? TAKE(why)
+		   : error_new(ERROR_UNSUPPORTED, "%s was not looked for on this machine",
+			       module->path);
 }
 
 void image_close(struct image *image)

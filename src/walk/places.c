@@ -26,12 +26,18 @@ static void fit(int len, char ret[PLACE_MAX])
 		*ret = '\0';
 }
 
-// The Nth of the folders that may be the root of the dump's machine, ours last; NULL: no more.
+// How many folders may be the root of the dump's machine.
+static size_t roots(const struct places *places)
+{
+	return places->sysroots.n + !places->not_here;
+}
+
+// The Nth of them, ours last; NULL: no more.
 static const char *root(const struct places *places, size_t n)
 {
 	if (n < places->sysroots.n)
 		return places->sysroots.v[n];
-	return n == places->sysroots.n ? "" : NULL;
+	return n < roots(places) ? "" : NULL;
 }
 
 // The Nth folder with debug information, in two parts.
@@ -71,7 +77,7 @@ static bool by_build_id(const struct places *places, const uint8_t *build_id, un
 		return false;
 	if (!debug_dir(places, n, parts)) {
 		const struct fetched_file *file =
-			n == places->debug_dirs.n + places->sysroots.n + 1
+			n == places->debug_dirs.n + roots(places)
 				? places_fetched(places, build_id, build_id_len, debug)
 				: NULL;
 
@@ -106,7 +112,7 @@ bool places_file(const struct places *places, const struct module *module, unsig
 	const char *start = root(places, n);
 	if (!start)
 		return by_build_id(places, module->build_id, module->build_id_len,
-				   n - places->sysroots.n - 1, false, ret);
+				   n - roots(places), false, ret);
 	fit(snprintf(ret, PLACE_MAX, "%s%s", start, module->path), ret);
 	return true;
 }
@@ -132,7 +138,7 @@ bool places_debuglink(const struct places *places, const char *path, const char 
 		return false;
 	if (!debug_dir(places, n, parts)) {
 		// Beside the file itself, in each of the roots.
-		size_t beside = n - (places->debug_dirs.n + places->sysroots.n + 1);
+		size_t beside = n - (places->debug_dirs.n + roots(places));
 
 		parts[0] = root(places, beside / 2);
 		parts[1] = "";

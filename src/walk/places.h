@@ -24,6 +24,7 @@ struct places {
 	strings named;	    /* files, each of which may be any module's or its debug information */
 	strings sysroots;   /* folders that stand for the root of the machine of the dump */
 	strings debug_dirs; /* folders like /usr/lib/debug, with .build-id/ in them */
+	bool not_here;	    /* neither at their paths nor in /usr/lib/debug on this machine */
 	LIST(struct fetched_file) fetched;
 };
 

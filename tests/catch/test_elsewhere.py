@@ -80,6 +80,10 @@ def test_missing_binary_is_a_gap_and_a_sysroot_mends_it(pcatch, crashed, tmp_pat
     whole = show(pcatch, report.dump, "--sysroot", tmp_path / "root")
     assert dying(whole)["native"] == dying(report.json)["native"]
     assert not gaps_about(whole, program)
+    own = show(pcatch, report.dump, "--sysroot", tmp_path / "root", "--no-local-files")
+    assert functions(own)[:2] == ["deref", "main"] and not gaps_about(own, program)
+    libc = next(m["path"] for m in own["modules"] if "/libc" in m["path"])
+    assert gaps_about(own, libc) and not gaps_about(whole, libc)
     # The first that has it counts, wherever it stands among the folders.
     (tmp_path / "empty").mkdir()
     options = ("--sysroot", tmp_path / "empty", "--sysroot", tmp_path / "root")

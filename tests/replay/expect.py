@@ -28,7 +28,8 @@ def unpack(packed, folder):
 
 
 def show(file, form="json", *options):
-    argv = [PROGRAM, "show", str(file), "-f", form, *options]
+    # What debug information is installed here is no business of the dump's.
+    argv = [PROGRAM, "show", str(file), "-f", form, "--no-local-files", *options]
     with tempfile.TemporaryDirectory() as root:
         if pathlib.Path(file).name.startswith(KEPT.name):
             program = root / KEPT
