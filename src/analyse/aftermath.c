@@ -368,7 +368,8 @@ static void find_gone(struct findings *findings)
 			 "the next heartbeat did not come");
 	if (a->restarted)
 		set_gone(a, autopsy->halt ? autopsy->halt : autopsy->boot,
-			 "the machine was restarted");
+			 findings->snapshot->host.in_container ? "the container was restarted"
+							       : "the machine was restarted");
 	if (a->fate == FATE_REUSED)
 		set_gone(a, autopsy->holder_started, "its pid was given to another process");
 	set_gone(a, autopsy->at, "this autopsy");

@@ -33,15 +33,28 @@ static const char *time_words(struct opinion *opinion, int64_t at)
 	return opinion_text(opinion, "%s", text);
 }
 
-static const char *who(const struct findings *findings, struct opinion *opinion)
+static const char *name_it(const struct findings *findings, struct opinion *opinion,
+			   const char *unknown, const char *process_word)
 {
 	const struct process *process = &findings->snapshot->process;
 
 	if (process->pid <= 0)
-		return "The process";
-	return *process->comm ? opinion_text(opinion, "%s (pid %d)", process->comm,
-					     (int)process->pid)
-			      : opinion_text(opinion, "Process %d", (int)process->pid);
+		return unknown;
+	if (*process->comm)
+		process_word = process->comm;
+	return opinion_text(opinion, *process->comm ? "%s (pid %d)" : "%s %d", process_word,
+			    (int)process->pid);
+}
+
+// At the beginning of a sentence, and within it.
+static const char *who(const struct findings *findings, struct opinion *opinion)
+{
+	return name_it(findings, opinion, "The process", "Process");
+}
+
+static const char *whom(const struct findings *findings, struct opinion *opinion)
+{
+	return name_it(findings, opinion, "the process", "process");
 }
 
 // " at 08:03:39Z", " after 08:03:12Z"; for a summary.
@@ -72,6 +85,12 @@ static void doubt_pid(const struct findings *findings, struct opinion *opinion)
 				? "the kernel counts pids as the host does, not as this container"
 				: "nothing says since when the pid was this process's: --since or a "
 				  "pidfile would");
+}
+
+// What it lived in, and ended with at the latest.
+static const char *world(const struct findings *findings)
+{
+	return findings->snapshot->host.in_container ? "container" : "machine";
 }
 
 static const char *hint_text(const struct findings *findings, const struct hint *hint)
@@ -113,8 +132,8 @@ static void tell_life(const struct findings *findings, struct opinion *opinion)
 			    scene_duration(opinion, beat->interval), beat->beats,
 			    time_words(opinion, beat->last));
 	if (a->restarted)
-		opinion_for(opinion, "boot time", "the machine was started anew at %s%s",
-			    time_words(opinion, autopsy->boot),
+		opinion_for(opinion, "boot time", "the %s was started anew at %s%s",
+			    world(findings), time_words(opinion, autopsy->boot),
 			    autopsy->halt ? ", after a shutdown in order" : "");
 }
 
@@ -238,7 +257,7 @@ static bool judge_oom(const struct findings *findings, struct opinion *opinion)
 		used = opinion_text(opinion, ", it had %s in use",
 				    scene_size(opinion, (uint64_t)event.anon_rss));
 	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, is_sure_of_pid(findings) ? CERTAIN : LIKELY,
-		      "The kernel's OOM killer ended %s%s%s%s.", who(findings, opinion),
+		      "The kernel's OOM killer ended %s%s%s%s.", whom(findings, opinion),
 		      when(findings, opinion, a->oom_at), of, used);
 	tell_told(opinion, a->oom);
 	doubt_pid(findings, opinion);
@@ -415,7 +434,7 @@ static bool judge_unit_oom(const struct findings *findings, struct opinion *opin
 		      killed ? LIKELY : POSSIBLE, "%s ended %s%s%s.",
 		      daemon ? "systemd-oomd, which acts when memory gets short,"
 			     : "The kernel's OOM killer",
-		      killed ? "" : "a process of its unit, maybe ", who(findings, opinion),
+		      killed ? "" : "a process of its unit, maybe ", whom(findings, opinion),
 		      when(findings, opinion, a->unit.oom_at));
 	tell_told(opinion, oom);
 	if (a->end.known)
@@ -610,14 +629,19 @@ static bool judge_stopped(const struct findings *findings, struct opinion *opini
 static bool judge_restart(const struct findings *findings, struct opinion *opinion)
 {
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
+	const char *how = "nothing is known of a shutdown in order";
 
 	if (!findings->aftermath.restarted)
 		return false;
+	if (findings->snapshot->host.in_container)
+		how = "the logs of what runs the container say why";
+	else if (autopsy->halt)
+		how = opinion_text(opinion, "it had been shut down in order at %s",
+				   time_words(opinion, autopsy->halt));
 	opinion_claim(opinion, CAUSE_VANISHED, LIKELY,
-		      "The machine was restarted at %s, and %s went with it or before: %s.",
-		      time_words(opinion, autopsy->boot), who(findings, opinion),
-		      autopsy->halt ? "it had been shut down in order"
-				    : "nothing is known of a shutdown in order");
+		      "The %s was restarted at %s, and %s went with it or before: %s.",
+		      world(findings), time_words(opinion, autopsy->boot),
+		      whom(findings, opinion), how);
 	return true;
 }
 

@@ -82,9 +82,16 @@ struct error *past_boot(struct snapshot *snapshot, const char *wtmp)
 	struct autopsy *autopsy = &snapshot->autopsy;
 	struct stat st;
 	struct utmp entry;
-	_cleanup_(closep) int fd = open(wtmp, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat_fields first;
 
 	autopsy->boot = boot_time();
+	// A container begins with its first process, and is gone with that.
+	if (snapshot->host.in_container) {
+		if (read_stat(1, &first) && first.started > autopsy->boot)
+			autopsy->boot = first.started;
+		return NULL;
+	}
+	_cleanup_(closep) int fd = open(wtmp, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return NULL;
 	off_t at = st.st_size > WTMP_MAX ? st.st_size - WTMP_MAX : 0;

@@ -323,7 +323,7 @@ struct autopsy {
 	bool made;     /* this snapshot is one */
 	int64_t at;
 	int64_t since; /* nothing older was looked at; 0: no bound */
-	int64_t boot;  /* when the machine was started; 0 unknown */
+	int64_t boot;  /* when the machine, or the container, was started; 0 unknown */
 	int64_t halt;  /* ... and was shut down in order before, by wtmp; 0 unknown */
 	int64_t pidfile_written;
 	/* Who has the pid now: pid 0 nobody. */

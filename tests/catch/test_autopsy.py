@@ -139,6 +139,19 @@ def test_pidfile_older_than_the_boot(pcatch, tmp_path):
     assert report.cause == "vanished" and "restarted" in report.summary
 
 
+def test_restart_of_a_container_is_told_apart_from_the_machine_s(pcatch, tmp_path):
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no pid namespace may be made here")
+    pidfile = tmp_path / "old.pid"
+    pidfile.write_text("4242\n")
+    os.utime(pidfile, (time.time() - 60, time.time() - 60))
+    called = pcatch.start(*inside, pcatch.program, "autopsy", "-o", pcatch.out, "--pidfile", pidfile)
+    assert called.wait() == 0, called.stderr
+    report = pcatch.report()
+    assert report.cause == "vanished" and report.summary.startswith("The container was restarted at ")
+
+
 @pytest.mark.parametrize("code", [-9, -11, 0, 7])
 def test_zombie_s_end_is_known_from_the_kernel(pcatch, code):
     child = subprocess.Popen([sys.executable, "-c", "import os\nos.%s" % (

@@ -232,6 +232,34 @@ static void test_who_has_the_pid_now(void **state)
 	scene_deinit(&s);
 }
 
+static void test_restart_is_the_machine_s_or_the_container_s(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	s.snapshot.autopsy.boot = NOW - 60 * SECOND;
+	s.snapshot.autopsy.halt = NOW - 90 * SECOND;
+	judge(&s, CAUSE_VANISHED, LIKELY);
+	assert_string_equal(s.findings.verdict.summary,
+			    "The machine was restarted at 2025-11-26 08:02:39Z, and process 4242 "
+			    "went with it or before: it had been shut down in order at 2025-11-26 "
+			    "08:02:09Z.");
+	assert_int_equal(s.findings.aftermath.gone, NOW - 90 * SECOND);
+	scene_deinit(&s);
+	scene_init(&s);
+	s.snapshot.autopsy.boot = NOW - 60 * SECOND;
+	s.snapshot.host.in_container = true;
+	judge(&s, CAUSE_VANISHED, LIKELY);
+	assert_non_null(strstr(s.findings.verdict.summary, "The container was restarted"));
+	scene_deinit(&s);
+	// It was seen after the boot: no restart is to blame.
+	scene_init(&s);
+	s.snapshot.autopsy.boot = NOW - 2 * HOUR;
+	judge(&s, CAUSE_VANISHED, CONFIDENCE_UNKNOWN);
+	scene_deinit(&s);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -242,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_what_systemd_says_of_the_unit_is_not_yet_said_of_the_process),
 		cmocka_unit_test(test_kill_that_systemd_owns_up_to),
 		cmocka_unit_test(test_who_has_the_pid_now),
+		cmocka_unit_test(test_restart_is_the_machine_s_or_the_container_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
