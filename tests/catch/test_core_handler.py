@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pcatch as what the kernel calls for a crash. kernel.core_pattern is the whole machine's: it is set
 for as short as can be, by one test at a time, and put back."""
-import fcntl
 import json
 import os
 import resource
@@ -13,7 +12,7 @@ import tempfile
 
 import pytest
 
-from conftest import DEATHS, PCATCH, SLOWNESS, Report, until
+from conftest import DEATHS, MACHINE, PCATCH, SLOWNESS, Report, until
 
 PATTERN = "/proc/sys/kernel/core_pattern"
 KERNEL_S = "%P %I %s %u %g %d %c %F"
@@ -32,8 +31,7 @@ class Machine:
             self.folder, self.out, options and options + " ", KERNEL_S, then and " --then " + then
         )
         assert len(pattern) < 128, pattern
-        with open("/tmp/.pcatch-core-pattern", "w") as lock, open(PATTERN) as file:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with MACHINE.alone(), open(PATTERN) as file:
             before = file.read()
             try:
                 with open(PATTERN, "w") as setting:
