@@ -21,6 +21,8 @@
 #define BALLAST ((size_t)3 << 20)
 #define STACK_RESERVE ((size_t)192 << 10)
 #define HEAP_CHUNK ((int)32 << 20)
+// More than capturing and telling a death ever takes at once.
+#define ROOM ((size_t)1 << 30)
 
 #define OOM_NEVER (-1000)
 
@@ -82,6 +84,24 @@ void reserve_guard(int proc_dir)
 		now = score;
 }
 
+/*
+ * Code that was needed once must not be dropped under the very pressure that kills: it would have to
+ * be read again. Without the right or the room, it is as it was.
+ */
+static void lock(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		return;
+	// mlock(2): where RLIMIT_MEMLOCK holds, whatever exceeds it fails from now on: threads, the heap,
+	// a stack that grows.
+	void *probe = mmap(NULL, ROOM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (probe != MAP_FAILED) {
+		munmap(probe, ROOM);
+		return;
+	}
+	munlockall();
+}
+
 void reserve_fill(bool lend)
 {
 	static bool prepared;
@@ -97,9 +117,7 @@ void reserve_fill(bool lend)
 		mallopt(M_ARENA_MAX, 1);
 #endif
 		touch_stack();
-		// Code that was needed once must not be dropped under the very pressure that kills: it
-		// would have to be read again. Without the right or the room, it is as it was.
-		(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+		lock();
 	}
 	int64_t since = atomic_load(&released);
 	if (since && monotonic_now() - since < REFILL_AFTER)
