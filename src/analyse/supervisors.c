@@ -23,10 +23,12 @@ static const struct supervisor supervisors[] = {
 	  "ping: see its log." },
 	{ "hypercorn", "hypercorn's master", "a stop or a reload", NULL, "the stop took too long",
 	  NULL, "hypercorn's master ends its workers at a stop and on a reload: see its log." },
-	{ "celery*", "celery's parent", "a shutdown or a revoked task (terminate=True)",
-	  "a task's hard time limit (--time-limit)", "the shutdown took too long", NULL,
-	  "celery kills a pool process whose task exceeds its hard time limit: its log says \"Hard "
-	  "time limit\"." },
+	{ "celery*", "celery's parent",
+	  "a task's hard time limit (--time-limit), a revoked task (terminate=True) or a shutdown",
+	  "a task's hard time limit (--time-limit)",
+	  "a task's hard time limit (--time-limit), or a shutdown that took too long", NULL,
+	  "celery ends a pool process whose task exceeds its hard time limit by SIGTERM, and SIGKILL a "
+	  "moment later: its log says \"Hard time limit\"." },
 	{ "supervisord", "supervisord", "a stop or a restart", NULL,
 	  "stopwaitsecs ran out", NULL,
 	  "supervisord sends SIGKILL when a program has not ended stopwaitsecs after its "
@@ -105,6 +107,9 @@ static bool is_named(const char *name, const struct supervisor *s)
 
 static const struct supervisor *by_name(const char *name)
 {
+	// "[celeryd: celery@host:MainProcess]": a title that some give themselves.
+	if (name && *name == '[')
+		name++;
 	for (size_t i = 0; name && i < ARRAY_SIZE(supervisors); i++)
 		if (is_named(name, &supervisors[i]))
 			return &supervisors[i];

@@ -11,6 +11,7 @@
 // How a thread of a Python process came to call exit_group, from its native frames.
 enum way_out {
 	WAY_NORMAL,   /* the interpreter was taken down, or had been: no Python frames were left */
+	WAY_CHILD,    /* as normal: what forks workers ends them by os._exit() when they have done */
 	WAY_UNKNOWN,  /* they were, and what lies inside of them has no names */
 	WAY_OS_EXIT,  /* _exit() */
 	WAY_C_EXIT,   /* exit() or quick_exit(), called from C */
@@ -39,10 +40,31 @@ static const char *const os_exit_functions[] = { "os__exit", "os__exit_impl", "p
 						 "posix__exit_impl", NULL };
 static const char *const watchdog_functions[] = { "faulthandler_thread", NULL };
 
+/*
+ * What forks a child to run a function in it ends it by os._exit() when the function has returned, in
+ * a frame of its own: else it would do the parent's cleanup. NULL for any other frame.
+ */
+static const char *forker_of(const struct frame *frame)
+{
+	static const struct {
+		const char *file, *name;
+	} forkers[] = {
+		{ "multiprocessing/popen_fork", "multiprocessing" },
+		{ "multiprocessing/forkserver", "multiprocessing" },
+		{ "billiard/popen_fork", "billiard (celery)" },
+		{ "billiard/pool.py", "billiard (celery)" },
+	};
+
+	for (size_t i = 0; frame && frame->file && i < ARRAY_SIZE(forkers); i++)
+		if (strstr(frame->file, forkers[i].file))
+			return forkers[i].name;
+	return NULL;
+}
+
 static enum way_out way_out(const struct findings *findings)
 {
 	const struct thread_findings *thread = findings->dying;
-	bool raw = false;
+	bool raw = false, child = forker_of(scene_python_frame(findings));
 
 	if (findings->snapshot->time.finalization)
 		return WAY_NORMAL;
@@ -59,10 +81,12 @@ static enum way_out way_out(const struct findings *findings)
 		if (named(frame, exit_functions))
 			return WAY_C_EXIT;
 		if (named(frame, os_exit_functions))
-			return WAY_OS_EXIT;
+			return child ? WAY_CHILD : WAY_OS_EXIT;
 		if (named(frame, raw_exit_functions))
 			raw = true;
 	}
+	if (child)
+		return WAY_CHILD;
 	if (raw)
 		return WAY_OS_EXIT;
 	return findings->python.finalizing ? WAY_NORMAL : WAY_UNKNOWN;
@@ -170,7 +194,7 @@ static bool strong_exception(const struct findings *findings)
 	const struct exception *exception = findings->python.exception;
 
 	return findings->snapshot->death.exit_code == 1 && exception && !exception->followed &&
-	       strcmp(exception->type, "KeyboardInterrupt") != 0 && way_out(findings) == WAY_NORMAL;
+	       strcmp(exception->type, "KeyboardInterrupt") != 0 && way_out(findings) <= WAY_CHILD;
 }
 
 bool judge_shutdown(const struct findings *findings, struct opinion *opinion)
@@ -230,11 +254,6 @@ bool judge_shutdown(const struct findings *findings, struct opinion *opinion)
 	return true;
 }
 
-static bool is_multiprocessing(const struct frame *frame)
-{
-	return frame && frame->file && strstr(frame->file, "multiprocessing/popen_fork");
-}
-
 // A frame of the interpreter's own, whose exported functions have names in a stripped file too.
 static bool is_interpreter(const struct findings *findings, const struct frame *frame)
 {
@@ -254,10 +273,6 @@ bool judge_os_exit(const struct findings *findings, struct opinion *opinion)
 	enum way_out way = way_out(findings);
 	if (way != WAY_OS_EXIT && way != WAY_UNKNOWN)
 		return false;
-	// multiprocessing ends its children this way after it has printed their exception.
-	bool child = is_multiprocessing(frame);
-	if (child && code == 1 && findings->python.exception)
-		return false;
 	const struct frame *caller = exit_caller(findings);
 	if (caller && is_interpreter(findings, caller))
 		caller = NULL;
@@ -265,16 +280,10 @@ bool judge_os_exit(const struct findings *findings, struct opinion *opinion)
 	const char *at = scene_place(opinion, frame), *from = "";
 	if (own && own != frame)
 		from = opinion_text(opinion, ", called from %s", scene_place(opinion, own));
-	if (child)
-		opinion_claim(opinion, CAUSE_OS_EXIT, way == WAY_OS_EXIT ? CERTAIN : LIKELY,
-			      "It was a child of multiprocessing whose work was over: it ended itself "
-			      "with exit code %d at %s%s.",
-			      code, at, from);
-	else
-		opinion_claim(opinion, CAUSE_OS_EXIT, way == WAY_OS_EXIT ? CERTAIN : LIKELY,
-			      "It was ended at once by %s(%d) at %s%s: no cleanup, no message, no "
-			      "traceback.",
-			      caller ? "C's _exit" : "os._exit", code, at, from);
+	opinion_claim(opinion, CAUSE_OS_EXIT, way == WAY_OS_EXIT ? CERTAIN : LIKELY,
+		      "It was ended at once by %s(%d) at %s%s: no cleanup, no message, no "
+		      "traceback.",
+		      caller ? "C's _exit" : "os._exit", code, at, from);
 	tell_code(findings, opinion);
 	opinion_for(opinion, "python", "the interpreter was whole, and its thread %d was at %s",
 		    findings->dying->thread ? (int)findings->dying->thread->tid : 0,
@@ -293,13 +302,8 @@ bool judge_os_exit(const struct findings *findings, struct opinion *opinion)
 	rule_out_signals(opinion);
 	opinion_rule_out(opinion, CAUSE_UNCAUGHT_EXCEPTION,
 			 "an exception that nobody catches tears the interpreter down first");
-	if (child)
-		opinion_advise(opinion,
-			       "This is how multiprocessing ends its children: the code is "
-			       "the result of the target function.");
-	else
-		opinion_advise(opinion, "os._exit skips finally, atexit and the flushing of files: "
-					"use sys.exit unless this is a forked child.");
+	opinion_advise(opinion, "os._exit skips finally, atexit and the flushing of files: "
+				"use sys.exit unless this is a forked child.");
 	return true;
 }
 
@@ -309,7 +313,8 @@ bool judge_uncaught_exception(const struct findings *findings, struct opinion *o
 
 	if (!exited(findings) || findings->snapshot->death.exit_code != 1 || !exception)
 		return false;
-	if (way_out(findings) != WAY_NORMAL && !is_multiprocessing(scene_python_frame(findings)))
+	// A child's has been printed before it was ended.
+	if (way_out(findings) > WAY_CHILD)
 		return false;
 	const struct frame *frame =
 		exception->traceback.frames.n ? &exception->traceback.frames.v[0] : NULL;
@@ -408,8 +413,25 @@ static void tell_handled_fault(const struct findings *findings, struct opinion *
 	}
 }
 
+// ", as a child of multiprocessing", "" for all others.
+static const char *as_child(const struct findings *findings, struct opinion *opinion)
+{
+	const char *forker = forker_of(scene_python_frame(findings));
+
+	return way_out(findings) == WAY_CHILD
+		       ? opinion_text(opinion, ", as a child of %s whose work was over", forker)
+		       : "";
+}
+
 static void tell_frames(const struct findings *findings, struct opinion *opinion)
 {
+	const char *forker = forker_of(scene_python_frame(findings));
+
+	if (way_out(findings) == WAY_CHILD)
+		opinion_for(opinion, "python",
+			    "this is how %s ends its children: the code is the result of the "
+			    "function that it ran in them",
+			    forker);
 	scene_tell_python(findings, opinion, "when exit was called the thread was at");
 	tell_handled_fault(findings, opinion);
 }
@@ -419,8 +441,9 @@ bool judge_clean_exit(const struct findings *findings, struct opinion *opinion)
 	if (!exited(findings) || findings->snapshot->death.exit_code != 0)
 		return false;
 	opinion_claim(opinion, CAUSE_CLEAN_EXIT, CERTAIN,
-		      "It ended by itself with exit code 0: nothing killed it, and it reported no "
-		      "error.");
+		      "It ended by itself with exit code 0%s: nothing killed it, and it reported no "
+		      "error.",
+		      as_child(findings, opinion));
 	tell_code(findings, opinion);
 	tell_frames(findings, opinion);
 	rule_out_signals(opinion);
@@ -496,7 +519,8 @@ bool judge_exit_code(const struct findings *findings, struct opinion *opinion)
 	// 1 is also what an exception gives, and that no traceback was found does not prove that
 	// there was none.
 	opinion_claim(opinion, CAUSE_EXIT_CODE, python && code == 1 ? LIKELY : CERTAIN,
-		      "It ended by itself with exit code %d; nothing killed it%s.", code,
+		      "It ended by itself with exit code %d%s; nothing killed it%s.", code,
+		      as_child(findings, opinion),
 		      python && code == 1 && has_stderr_log(findings)
 			      ? ", and its log does not end with a traceback"
 			      : "");

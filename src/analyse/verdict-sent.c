@@ -188,10 +188,26 @@ static const char *with_terminal(const struct findings *findings, struct opinion
 }
 
 /*
+ * What the interpreter does for a KeyboardInterrupt that nobody caught (since 3.8), programs do for
+ * any other reason in their own handlers; but then they are still running Python.
+ */
+static const char *interrupted(const struct findings *findings, int signo)
+{
+	const struct exception *exception = findings->python.exception;
+
+	if (signo != SIGINT || !scene_is_python(findings))
+		return "";
+	if (exception && !strcmp(exception->type, "KeyboardInterrupt"))
+		return " (KeyboardInterrupt, which nobody caught)";
+	if (exception || scene_python_frame(findings))
+		return "";
+	return " (as the interpreter does for a KeyboardInterrupt that nobody catches)";
+}
+
+/*
  * A handler that has done its work, puts the default action back and raises the signal again, so
- * that the parent sees the truth; the interpreter does so for a KeyboardInterrupt that nobody
- * caught (since 3.8). It ended itself and nobody else is accused of it, but who sent the first one
- * is who it is about.
+ * that the parent sees the truth. It ended itself and nobody else is accused of it, but who sent the
+ * first one is who it is about.
  */
 bool judge_raised_again(const struct findings *findings, struct opinion *opinion)
 {
@@ -205,10 +221,10 @@ bool judge_raised_again(const struct findings *findings, struct opinion *opinion
 	const struct signal_event *event = scene_asked_to_stop(findings, signo, &elapsed);
 	if (!event)
 		return false;
+	const struct exception *exception = findings->python.exception;
 	const struct sender *sender = &event->sender;
 	const char *signal = scene_signal(opinion, signo);
 	const char *who = scene_sender(opinion, sender), *after = "";
-	bool interrupt = signo == SIGINT && scene_is_python(findings);
 	if (sender->kind == SENDER_KERNEL)
 		who = opinion_text(opinion, "its terminal%s", with_terminal(findings, opinion));
 	if (elapsed >= 0)
@@ -216,15 +232,14 @@ bool judge_raised_again(const struct findings *findings, struct opinion *opinion
 	opinion_claim(opinion, CAUSE_TERMINATED_BY_SIGNAL, LIKELY,
 		      "%s from %s asked it to stop: it handled the signal%s, and %sended itself by "
 		      "raising it again.",
-		      signal, who, interrupt ? " (KeyboardInterrupt, which nobody caught)" : "",
-		      after);
+		      signal, who, interrupted(findings, signo), after);
 	opinion_for(opinion, "siginfo",
 		    "the last %s was raised by the process itself, with the default "
 		    "action",
 		    signal);
-	if (findings->python.exception)
-		opinion_for(opinion, "log", "%s: %s", findings->python.exception->source,
-			    opinion_clip(opinion, findings->python.exception->type, 100));
+	if (exception)
+		opinion_for(opinion, exception->recorded ? "python" : "log", "%s: %s",
+			    exception->source, opinion_clip(opinion, exception->type, 100));
 	scene_tell_python(findings, opinion, "at the end the thread was at");
 	opinion_rule_out(opinion, CAUSE_KILLED_BY_PROCESS,
 			 "the %s that ended it came from itself; the first one was handled",

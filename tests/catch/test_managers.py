@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Process managers that stop their workers, and the rarer ways to kill: each named for what it is."""
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,15 +33,18 @@ MANAGERS = {
 }
 
 
+def need_module(name):
+    if subprocess.run([SYSTEM, "-c", "import " + name], capture_output=True).returncode:
+        pytest.skip("no %s for %s here" % (name, SYSTEM))
+
+
 @pytest.fixture
 def asgi(tmp_path):
     """asgi("uvicorn") is the command line of such a manager with two workers."""
     (tmp_path / "served.py").write_text(ASGI_APP)
 
     def command(name):
-        found = subprocess.run([SYSTEM, "-c", "import " + name], capture_output=True)
-        if found.returncode:
-            pytest.skip("no %s for %s here" % (name, SYSTEM))
+        need_module(name)
         path = str(tmp_path / "socket")
         path = "unix:" + path if name == "hypercorn" else path
         return (SYSTEM, "-m") + MANAGERS[name] + (path, "served:app")
@@ -141,9 +146,8 @@ def test_hypercorn_s_workers_end_as_children_whose_work_is_done(pcatch, asgi, tm
     manager.wait()
     assert watcher.wait() == 0
     report = pcatch.report(watcher)
-    assert (report.cause, report.death["exit_code"]) == ("os-exit", 0)
-    assert "multiprocessing" in report.summary
-    assert "no cleanup" not in report.summary
+    assert (report.cause, report.death["exit_code"]) == ("clean-exit", 0)
+    assert "child of multiprocessing whose work was over" in report.summary
 
 
 POOL = """
@@ -182,6 +186,126 @@ def test_multiprocessing_s_end_of_a_child_names_its_parent(pcatch, any_python, t
     assert (report.sender["pid"], report.sender["relation"]) == (parent.pid, "parent")
     assert "Process.%s()" % how in report.summary
     assert "pool.py:6 in work" in report.summary
+
+
+STUBBORN = """
+import json, os, signal, time
+signal.signal(signal.SIGTERM, lambda *a: None)
+print(json.dumps({"pid": os.getpid()}), flush=True)
+while True:
+    time.sleep(600)
+"""
+
+SUPERVISORD = """
+[supervisord]
+nodaemon=true
+logfile=/dev/null
+logfile_maxbytes=0
+pidfile={folder}/pid
+childlogdir={folder}
+{user}
+[program:stubborn]
+command={python} {folder}/stubborn.py
+stopwaitsecs=1
+startsecs=0
+stdout_logfile={folder}/said
+"""
+
+
+@needs_listening
+def test_supervisord_s_stop_of_what_does_not_stop_tells_stopwaitsecs(pcatch, any_python, tmp_path):
+    supervisord = shutil.which("supervisord")
+    if not supervisord:
+        pytest.skip("no supervisord here")
+    user = "" if os.geteuid() else "user=root"
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    (tmp_path / "conf").write_text(SUPERVISORD.format(folder=tmp_path, python=any_python, user=user))
+    manager = pcatch.start(supervisord, "-c", tmp_path / "conf")
+    said = until(lambda: read(tmp_path / "said"), "the program that supervisord starts")
+    watcher = pcatch.attach(json.loads(said)["pid"])
+    os.kill(manager.pid, signal.SIGTERM)
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert (report.cause, report.signal["name"]) == ("killed-by-supervisor", "SIGKILL")
+    assert "supervisord (pid %d), its parent," % manager.pid in report.summary
+    assert "after SIGTERM, likely: stopwaitsecs ran out" in report.summary
+    assert "stubborn.py:6" in report.summary
+    assert report.verdict["confidence"] == "certain"
+
+
+def read(path):
+    """What is in the file, once it ends in a newline."""
+    text = path.read_text() if path.exists() else ""
+    return text if text.endswith("\n") else None
+
+
+# Its broker is in its own memory, and the file "go" asks for the task.
+CELERY_APP = """
+import os, threading, time
+from celery import Celery
+from celery.signals import worker_ready
+app = Celery("jobs", broker="memory://")
+
+@app.task
+def hang():
+    print("hanging", flush=True)
+    time.sleep(600)
+
+@worker_ready.connect
+def ready(**more):
+    def begin():
+        while not os.path.exists("go"):
+            time.sleep(0.1)
+        hang.delay()
+    threading.Thread(target=begin, daemon=True).start()
+    print("ready", flush=True)
+"""
+
+
+@pytest.fixture
+def celery(pcatch, tmp_path):
+    """celery("--time-limit", "1") is a worker of one process, that process, and what makes it hang."""
+    need_module("celery")
+    (tmp_path / "jobs.py").write_text(CELERY_APP)
+
+    def start(*options):
+        command = (SYSTEM, "-m", "celery", "-A", "jobs", "worker", "-P", "prefork", "-c", "1")
+        running = pcatch.start(*command, *options, cwd=tmp_path)
+        running.line("stderr", "ready", 60)
+        [worker] = children_of(running.pid)
+        return running, worker, (tmp_path / "go").touch
+
+    return start
+
+
+@needs_listening
+def test_celery_s_hard_time_limit_is_named(pcatch, celery):
+    parent, worker, go = celery("--time-limit", "1")
+    watcher = pcatch.attach(worker)
+    go()
+    assert watcher.wait(60) == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-supervisor"
+    # SIGKILL follows in a tenth of a second, if there is still somebody.
+    assert report.signal["name"] in ("SIGTERM", "SIGKILL")
+    assert "celery (pid %d), its parent," % parent.pid in report.summary
+    assert "a task's hard time limit (--time-limit)" in report.summary
+    asked = [e for e in report.death["earlier_signals"] if e["name"] == "SIGTERM"]
+    assert asked and asked[0]["handled"] and asked[0]["sender"]["pid"] == parent.pid
+
+
+@needs_listening
+def test_celery_s_cold_shutdown_stops_its_workers_in_order(pcatch, celery):
+    parent, worker, go = celery()
+    watcher = pcatch.attach(worker)
+    go()
+    parent.line("stderr", "hanging", 60)
+    os.kill(parent.pid, signal.SIGQUIT)
+    assert watcher.wait(60) == 0
+    report = pcatch.report(watcher)
+    assert report.cause in ("graceful-shutdown", "killed-by-supervisor")
+    assert "SIGTERM from celery (pid %d), its parent," % parent.pid in report.summary
+    assert "a shutdown" in report.text
 
 
 def killed_from_python(pcatch, victim, script, **popen):

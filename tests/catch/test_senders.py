@@ -57,9 +57,12 @@ def killed_by(pcatch, victim, *killer, shell=None):
 
 
 @needs_listening
-def test_sigkill_by_a_shell_s_builtin_names_the_shell(pcatch, victim):
-    report, sender, command = killed_by(pcatch, victim, "sh", "-c", "kill -9 {}; exit")
-    named = assert_named(report, "sh", *command, gone=True)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_sigkill_by_a_shell_s_builtin_names_the_shell(pcatch, victim, shell):
+    if not shutil.which(shell):
+        pytest.skip("no %s here" % shell)
+    report, sender, command = killed_by(pcatch, victim, shell, "-c", "kill -9 {}; exit")
+    named = assert_named(report, shell, *command, gone=True)
     assert named["pid"] == sender.pid
     assert report.cause == "killed-by-process"
     assert [ref["pid"] for ref in named["ancestors"]][:1] == [os.getpid()]
@@ -137,6 +140,16 @@ def test_pkill_is_named(pcatch, victim):
         pytest.skip("no pkill here")
     report, sender, command = killed_by(pcatch, victim, "pkill", "-KILL", "-P", str(os.getpid()), "handled")
     assert assert_named(report, "pkill", *command, gone=True)["pid"] == sender.pid
+
+
+@needs_listening
+def test_killall_is_named(pcatch, victim, tmp_path):
+    if not shutil.which("killall"):
+        pytest.skip("no killall here")
+    # A file of its own: others may run the victim, too.
+    own = shutil.copy(victim("handled"), tmp_path / "handled")
+    report, sender, command = killed_by(pcatch, lambda name: own, "killall", "-KILL", own)
+    assert assert_named(report, "killall", *command, gone=True)["pid"] == sender.pid
 
 
 @needs_listening

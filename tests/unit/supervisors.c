@@ -21,6 +21,7 @@ static void test_supervisors_are_known_by_name_script_or_module(void **state)
 {
 	char comm[] = "python3", gunicorn[] = "gunicorn", shim[] = "containerd-shim";
 	char exe[] = "/usr/bin/supervisord", python[] = "/usr/bin/python3.11", module[] = "-m";
+	char celery[] = "[celeryd: celer";
 	char script[] = "/usr/bin/supervisord", uvicorn[] = "uvicorn", title[] = "gunicorn: master";
 	char *by_script[] = { python, script }, *by_module[] = { python, module, uvicorn };
 	char *by_title[] = { title }, *bare[] = { python, module };
@@ -35,6 +36,7 @@ static void test_supervisors_are_known_by_name_script_or_module(void **state)
 	assert_string_equal(by(comm, python, by_script, 2)->title, "supervisord");
 	assert_string_equal(by(comm, python, by_module, 3)->title, "uvicorn's supervisor");
 	assert_string_equal(by(comm, python, by_title, 1)->title, "gunicorn's master");
+	assert_string_equal(by(celery, python, NULL, 0)->title, "celery's parent");
 	assert_null(by(comm, python, bare, 2));
 	assert_string_equal(by(comm, python, by_options, 6)->title, "uvicorn's supervisor");
 	assert_null(by(comm, python, by_code, 3));

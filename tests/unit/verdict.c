@@ -332,6 +332,35 @@ static void forked_child_done(struct world *w)
 	w->findings.python.exception = NULL;
 }
 
+static void forked_child_stripped(struct world *w)
+{
+	exits(w, 0);
+	native(w, NULL, &w->python);
+	native(w, "_PyEval_EvalFrameDefault", &w->python);
+	python(w, "/usr/lib/python3.11/multiprocessing/popen_fork.py", 71, "_launch");
+}
+
+static void forked_child_3(struct world *w)
+{
+	forked_child_done(w), exits(w, 3);
+}
+
+// In what it runs for its parent, not behind it.
+static void forked_child_os_exit(struct world *w)
+{
+	os_exit(w);
+	python(w, "/usr/lib/python3.11/multiprocessing/popen_fork.py", 71, "_launch");
+}
+
+static void pool_child_stopped(struct world *w)
+{
+	exits(w, 15);
+	native(w, "_exit", &w->libc);
+	native(w, "_PyEval_EvalFrameDefault", &w->python);
+	python(w, "/usr/lib/python3/dist-packages/billiard/pool.py", 310, "_do_exit");
+	earlier(w, SIGTERM, SEC, "celery");
+}
+
 static void watchdog(struct world *w)
 {
 	exits(w, 1);
@@ -800,6 +829,14 @@ static void keyboard_interrupt_key(struct world *w)
 	w->snapshot.process.tty = (char *)"/dev/pts/3";
 }
 
+// A handler of the program's own, which says by which signal it ended.
+static void interrupt_again(struct world *w)
+{
+	running(w);
+	dies(w, SIGINT, SI_USER, PID);
+	earlier(w, SIGINT, SEC / 5, "bash");
+}
+
 static void term_to_itself(struct world *w)
 {
 	running(w);
@@ -1059,7 +1096,12 @@ static const struct {
 	CASE(raw_exit_in_extension, CAUSE_OS_EXIT, CERTAIN, "called by give_up", "C's _exit(4)"),
 	CASE(c_exit, CAUSE_EXIT_CODE, CERTAIN, NULL, "exit(5)", "give_up (_fast.",
 	     "app.py:31 in stream"),
-	CASE(forked_child_done, CAUSE_OS_EXIT, CERTAIN, NULL, "work was over", "!no cleanup"),
+	CASE(forked_child_done, CAUSE_CLEAN_EXIT, CERTAIN, "multiprocessing ends its children",
+	     "child of multiprocessing whose work was over", "!no cleanup"),
+	CASE(forked_child_stripped, CAUSE_CLEAN_EXIT, CERTAIN, NULL, "child of multiprocessing"),
+	CASE(forked_child_3, CAUSE_EXIT_CODE, CERTAIN, NULL, "exit code 3", "child of multiprocessing"),
+	CASE(forked_child_os_exit, CAUSE_OS_EXIT, CERTAIN, NULL, "os._exit(0)", "!child"),
+	CASE(pool_child_stopped, CAUSE_GRACEFUL_SHUTDOWN, LIKELY, NULL, "code 15", "!os._exit"),
 	CASE(forked_child, CAUSE_UNCAUGHT_EXCEPTION, LIKELY, NULL, "ValueError (c)"),
 	CASE(watchdog, CAUSE_EXIT_CODE, CERTAIN, "watchdog", "faulthandler's watchdog", "0:00:05"),
 	CASE(watchdog_stripped, CAUSE_EXIT_CODE, LIKELY, "Timeout", "faulthandler's watchdog"),
@@ -1135,7 +1177,10 @@ static const struct {
 	CASE(interrupt_key, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "/dev/pts/3", "^C"),
 	CASE(keyboard_interrupt, CAUSE_TERMINATED_BY_SIGNAL, LIKELY, "KeyboardInterrupt",
 	     "bash (pid 777)", "KeyboardInterrupt"),
-	CASE(keyboard_interrupt_key, CAUSE_TERMINATED_BY_SIGNAL, LIKELY, NULL, "/dev/pts/3"),
+	CASE(keyboard_interrupt_key, CAUSE_TERMINATED_BY_SIGNAL, LIKELY, NULL, "/dev/pts/3",
+	     "as the interpreter does for a KeyboardInterrupt"),
+	CASE(interrupt_again, CAUSE_TERMINATED_BY_SIGNAL, LIKELY, NULL, "bash (pid 777)",
+	     "!KeyboardInterrupt"),
 	CASE(term_to_itself, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "SIGTERM to itself",
 	     "app.py:31"),
 	CASE(user_signal, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "SIGUSR1", "killer (pid 55)"),
