@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -26,6 +28,10 @@
 #include "store/file.h"
 #include "walk/python.h"
 
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38 // Linux 5.8
+#endif
+
 #define MODULES_MAX 12 // shown of one process
 
 enum state { STATE_YES, STATE_PARTLY, STATE_NO, STATE_NONE /* there is nothing of the kind */ };
@@ -42,6 +48,7 @@ struct examination {
 	const struct options *options;
 	LIST(struct check) checks;
 	bool attaches, writes;
+	bool without_core; /* the process may write none */
 	bool failed; /* no memory */
 };
 
@@ -115,6 +122,93 @@ static void end_child(pid_t pid)
 		;
 }
 
+static const char *user_name(uid_t uid, char *room, size_t size)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	snprintf(room, size, "uid %u", (unsigned)uid);
+	return pw ? pw->pw_name : room;
+}
+
+static uint64_t own_capabilities(void)
+{
+	_cleanup_(closep) int dir = -1;
+	char text[4096];
+	const char *at;
+
+	if (error_drop(procfs_open(getpid(), &dir)) ||
+	    !procfs_peek(dir, "status", text, sizeof(text)) || !(at = strstr(text, "\nCapEff:")))
+		return 0;
+	return strtoull(at + strlen("\nCapEff:"), NULL, 16);
+}
+
+// A user namespace has rights of its own, which end at its border.
+static bool in_user_namespace(void)
+{
+	_cleanup_(closep) int dir = -1;
+	unsigned inside, outside, count;
+	char text[256];
+
+	return !error_drop(procfs_open(getpid(), &dir)) &&
+	       procfs_peek(dir, "uid_map", text, sizeof(text)) &&
+	       sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 &&
+	       (inside || outside || count != UINT32_MAX);
+}
+
+// Who we are to the kernel, in its own words.
+static void check_rights(struct examination *x)
+{
+	static const struct {
+		const char *name;
+		unsigned number;
+	} wanted[] = {
+		{ "CAP_SYS_PTRACE", CAP_SYS_PTRACE },
+		{ "CAP_PERFMON", CAP_PERFMON },
+		{ "CAP_SYSLOG", CAP_SYSLOG },
+	};
+	uint64_t have = own_capabilities();
+	char room[32];
+	const char *user = user_name(geteuid(), room, sizeof(room));
+	char lacking[128] = "", yama[64] = "there is no Yama";
+	int scope = attach_yama_scope();
+
+	if (scope >= 0)
+		snprintf(yama, sizeof(yama), "Yama's ptrace_scope is %d", scope);
+	// Before Linux 5.8 CAP_SYS_ADMIN was what CAP_PERFMON is.
+	if (have & UINT64_C(1) << CAP_SYS_ADMIN)
+		have |= UINT64_C(1) << CAP_PERFMON;
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		size_t len = strlen(lacking);
+
+		if (!(have >> wanted[i].number & 1))
+			snprintf(lacking + len, sizeof(lacking) - len, "%s%s", len ? ", " : "",
+				 wanted[i].name);
+	}
+	if (*lacking)
+		note(x, "rights", STATE_PARTLY,
+		     "run pcatch as root, or once: sudo setcap "
+		     "cap_sys_ptrace,cap_perfmon,cap_syslog,cap_dac_read_search+ep $(command -v "
+		     "pcatch)",
+		     "user %s, without %s; %s", user, lacking, yama);
+	else if (in_user_namespace())
+		note(x, "rights", STATE_PARTLY, "run pcatch as root outside of it",
+		     "user %s of a user namespace, whose rights end at its border; %s", user, yama);
+	else
+		note(x, "rights", STATE_YES, NULL,
+		     "user %s, with CAP_SYS_PTRACE, CAP_PERFMON, CAP_SYSLOG; %s", user, yama);
+}
+
+static void check_container(struct examination *x, const struct host *host)
+{
+	if (host->in_container)
+		note(x, "container", STATE_PARTLY, "run pcatch on the host to have these, too",
+		     "a container: in the kernel's log pids are the host's, and who sends signals "
+		     "from outside has no name");
+	else
+		note(x, "container", STATE_NONE, NULL,
+		     "no container: pids here are the kernel's own");
+}
+
 static void check_own_child(struct examination *x)
 {
 	pid_t pid = idle_child(geteuid());
@@ -144,6 +238,32 @@ static void check_own_child(struct examination *x)
 	error_free(err);
 	breakpoint_clear(&breakpoint);
 	end_child(pid);
+}
+
+// What the kernel looks at in a process before it lets anybody watch.
+static void check_process(struct examination *x, const struct process *process)
+{
+	const char *guarded = NULL;
+	struct procfs_status status;
+	char inner[64] = "", room[32];
+
+	if (!x->options->pid || error_drop(procfs_status(process->pid, &status)))
+		return;
+	if (process->ns_pids.n > 1)
+		snprintf(inner, sizeof(inner), ", in a container, where its pid is %d",
+			 (int)process->ns_pids.v[process->ns_pids.n - 1]);
+	if (status.uid != status.euid)
+		guarded = "has the rights of another by a setuid program";
+	else if (process->dumpable == 0)
+		guarded = "is not dumpable";
+	if (guarded)
+		note(x, "process", STATE_PARTLY, NULL,
+		     "%s of %s%s %s: only root may watch it, and its report is for root alone",
+		     process->comm, user_name(status.uid, room, sizeof(room)), inner, guarded);
+	else
+		note(x, "process", STATE_YES, NULL, "%s of %s%s%s", process->comm,
+		     user_name(status.uid, room, sizeof(room)), inner,
+		     process->dumpable == 1 ? ", dumpable" : "");
 }
 
 static void check_attach(struct examination *x)
@@ -186,26 +306,23 @@ static bool reaches_others(void)
 // Without a process in mind: whose processes the rights are good for.
 static void check_scope(struct examination *x)
 {
-	char scope = '0';
-	_cleanup_(closep) int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+	int scope = attach_yama_scope();
 
-	if (fd >= 0 && read(fd, &scope, 1) != 1)
-		scope = '0';
-	if (scope < '3' && reaches_others())
+	if (scope < 3 && reaches_others())
 		note(x, "attach", STATE_YES, NULL, "processes of every user may be watched");
-	else if (scope == '3')
-		note(x, "attach", STATE_NO, "set kernel.yama.ptrace_scope lower in /etc/sysctl.d "
-					    "and reboot",
+	else if (scope == 3)
+		note(x, "attach", STATE_NO,
+		     "set kernel.yama.ptrace_scope lower in /etc/sysctl.d and reboot",
 		     "kernel.yama.ptrace_scope is 3: none may be, until the next boot");
-	else if (scope != '0')
-		note(x, "attach", STATE_PARTLY, "sysctl kernel.yama.ptrace_scope=0, or run pcatch "
-						"as root",
-		     "kernel.yama.ptrace_scope is %c: of running processes none of yours; what "
+	else if (scope > 0)
+		note(x, "attach", STATE_PARTLY,
+		     "sysctl kernel.yama.ptrace_scope=0, or run pcatch as root",
+		     "kernel.yama.ptrace_scope is %d: of running processes none of yours; what "
 		     "'pcatch run' starts may be",
 		     scope);
 	else
-		note(x, "attach", STATE_PARTLY, "run pcatch as root or with CAP_SYS_PTRACE for "
-						"others'",
+		note(x, "attach", STATE_PARTLY,
+		     "run pcatch as root or with CAP_SYS_PTRACE for others'",
 		     "your own processes may be watched, those of other users not");
 }
 
@@ -245,6 +362,19 @@ static void check_kernel_log(struct examination *x)
 		     "/dev/kmsg: %s", strerror(errno));
 }
 
+// The soft limit of PROCESS is none at all; a handler is started all the same.
+static bool has_no_room_for_core(const struct process *process)
+{
+	static const char name[] = "Max core file size";
+	const char *limits = process->limits.len ? (const char *)process->limits.data : "";
+	const char *at = strstr(limits, name);
+
+	// "unlimited" is no number.
+	at = at ? at + strlen(name) : "";
+	at += strspn(at, " ");
+	return at[0] == '0' && at[1] == ' ';
+}
+
 static void check_core_pattern(struct examination *x)
 {
 	char text[256];
@@ -260,6 +390,9 @@ static void check_core_pattern(struct examination *x)
 		     "the kernel writes none (kernel.core_pattern is empty); pcatch needs none");
 	else if (*text == '|')
 		note(x, "core files", STATE_YES, NULL, "the kernel hands them to %s", text + 1);
+	else if (x->without_core)
+		note(x, "core files", STATE_NONE, NULL,
+		     "its limit (ulimit -c) is 0: none is written; pcatch needs none");
 	else
 		note(x, "core files", STATE_YES, NULL, "written as %s, where limits allow", text);
 }
@@ -371,7 +504,10 @@ static struct error *check_target(struct examination *x)
 		err = procfs_process(&snapshot, dir, true);
 	if (err)
 		return err;
+	check_container(x, &snapshot.host);
+	check_process(x, &snapshot.process);
 	check_cgroup(x, &snapshot.process);
+	x->without_core = x->options->pid && has_no_room_for_core(&snapshot.process);
 	if (!x->options->pid || !x->attaches)
 		return NULL;
 	_cleanup_(closep) int mem_fd = openat(dir, "mem", O_RDONLY | O_CLOEXEC);
@@ -479,6 +615,7 @@ struct error *doctor(const struct options *options, bool *works_ret)
 {
 	struct examination x = { .options = options };
 
+	check_rights(&x);
 	check_own_child(&x);
 	if (options->pid)
 		check_attach(&x);

@@ -16,4 +16,7 @@ struct error *attach_possible(pid_t pid) __attribute__((warn_unused_result));
 /* PTRACE_SEIZE of PID said ERRNUM: what is behind it (never NULL). */
 struct error *attach_refused(pid_t pid, int errnum) __attribute__((warn_unused_result));
 
+/* kernel.yama.ptrace_scope, 0 to 3; -1: there is no Yama here. */
+int attach_yama_scope(void);
+
 #endif

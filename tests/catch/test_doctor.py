@@ -21,6 +21,8 @@ def doctor(pcatch, *arguments, status=0, **popen):
     checks = {}
     for check in report["checks"]:
         assert check["state"] in ("yes", "partly", "no", "none")
+        # For each no there is the one thing to do about it.
+        assert check["state"] != "no" or check["remedy"], check
         checks.setdefault(check["name"], check)
         assert check["name"] in text.stdout
     return checks
@@ -30,7 +32,8 @@ def test_this_machine(pcatch):
     need_attach()
     checks = doctor(pcatch)
     assert checks["ptrace"]["state"] == "yes" and checks["reports"]["state"] == "yes"
-    assert {"attach", "breakpoint", "senders", "kernel log", "cgroup", "core files"} <= set(checks)
+    assert {"rights", "container", "attach", "breakpoint", "senders", "kernel log", "cgroup",
+            "core files"} <= set(checks)
 
 
 def test_python_process_is_recognised_and_not_stopped(pcatch, python):
@@ -104,6 +107,8 @@ def test_as_nobody(pcatch, tmp_path):
     checks = {check["name"]: check for check in json.loads(called.stdout)["checks"]}
     assert checks["ptrace"]["state"] == "yes"
     assert checks["attach"]["state"] == "no" and "root" in checks["attach"]["remedy"]
+    assert checks["rights"]["state"] == "partly"
+    assert "CAP_SYS_PTRACE" in checks["rights"]["text"] and "setcap" in checks["rights"]["remedy"]
     alone = subprocess.run(
         [program, "doctor", "-o", folder], user=65534, group=65534, extra_groups=[],
         capture_output=True, text=True, cwd="/",
@@ -118,6 +123,62 @@ def test_in_a_user_namespace(pcatch):
     assert called.wait() == 1, called.stderr
     checks = {check["name"]: check for check in json.loads(called.stdout)["checks"]}
     assert checks["ptrace"]["state"] == "yes" and checks["attach"]["state"] == "no"
+    assert "user namespace" in checks["rights"]["text"] or checks["rights"]["state"] == "partly"
+
+
+def as_nobody(*argv, **popen):
+    return subprocess.Popen(list(map(str, argv)), user=65534, group=65534, extra_groups=[],
+                            stdout=subprocess.PIPE, text=True, cwd="/", **popen)
+
+
+def test_process_with_more_rights_than_its_user_has(pcatch, victim, tmp_path):
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    need_attach()
+    folder = tmp_path / "open"
+    folder.mkdir()
+    for path in (folder, tmp_path, *tmp_path.parents):
+        if path.stat().st_mode & 0o001 == 0:
+            path.chmod(path.stat().st_mode | 0o011)
+    program, setuid = folder / "pcatch", folder / "setuid"
+    shutil.copy(PCATCH, program)
+    shutil.copy(victim("idle"), setuid)
+    setuid.chmod(0o4755)
+    if os.statvfs(setuid).f_flag & os.ST_NOSUID:
+        pytest.skip("%s is mounted nosuid" % setuid)
+    target = as_nobody(setuid, stdin=subprocess.PIPE)
+    try:
+        pid = json.loads(target.stdout.readline())["pid"]
+        out, _ = as_nobody(program, "doctor", "-f", "json", "-o", tmp_path / "x", pid).communicate()
+        checks = {check["name"]: check for check in json.loads(out)["checks"]}
+        # It is its own, so "belongs to nobody" would be no reason.
+        assert "setuid" in checks["attach"]["text"] and "root" in checks["attach"]["remedy"]
+        assert doctor(pcatch, pid)["process"]["state"] == "partly"
+    finally:
+        target.kill()
+        target.wait()
+
+
+def test_process_in_a_container_below(pcatch, victim):
+    need_attach()
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no pid namespace may be made here")
+    holder = pcatch.start(*inside, victim("idle"))
+    assert holder.truth["pid"] == 1
+    with open("/proc/%d/task/%d/children" % (holder.pid, holder.pid)) as file:
+        pid = int(file.read())
+    try:
+        checks = doctor(pcatch, pid)
+        assert checks["attach"]["state"] == "yes"
+        assert "its pid is 1" in checks["process"]["text"]
+    finally:
+        os.kill(pid, 9)
+        holder.wait()
+    called = pcatch.start(*inside, PCATCH, "doctor", "-f", "json", "-o", pcatch.out)
+    called.wait()
+    checks = {check["name"]: check for check in json.loads(called.stdout)["checks"]}
+    assert checks["container"]["state"] == "partly" and "host" in checks["container"]["remedy"]
 
 
 @pytest.mark.parametrize("arguments", [["x"], ["0"], ["-1"], ["1", "2"], ["-f", "html"], ["--log", "x"]])
