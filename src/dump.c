@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "analyse/complete.h"
 #include "cleanup.h"
 #include "store/core.h"
+#include "store/format.h"
 #include "store/minidump.h"
 #include "store/packed.h"
 #include "walk/image.h"
@@ -20,7 +22,7 @@
 static struct error *map_descriptor(int fd, uint64_t size, const char *path, void **ret,
 				    size_t *len_ret)
 {
-	void *data = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+	void *data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 
 	if (data == MAP_FAILED)
 		return error_errno(errno, "cannot read %s", path);
@@ -32,15 +34,22 @@ static struct error *map_descriptor(int fd, uint64_t size, const char *path, voi
 // The whole of PATH, mapped. An empty file is no dump.
 static struct error *map_file(const char *path, void **ret, size_t *len_ret)
 {
+	char header[MD_HEADER_SIZE];
 	struct stat st;
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : pread(fd, header, sizeof(header), 0);
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_errno(errno, "cannot read %s", path);
 	if (!S_ISREG(st.st_mode) || !st.st_size)
 		return error_new(ERROR_SYSTEM, "cannot read %s: %s", path,
 				 S_ISREG(st.st_mode) ? "it is empty" : "it is not a regular file");
-	return map_descriptor(fd, (uint64_t)st.st_size, path, ret, len_ret);
+	struct error *err = map_descriptor(fd, (uint64_t)st.st_size, path, ret, len_ret);
+	// Notes are put behind the end of a minidump, and then its header is made to say so. A header
+	// from before the size was asked for speaks of nothing beyond it.
+	if (!err && n > 0)
+		memcpy(*ret, header, (size_t)n < *len_ret ? (size_t)n : *len_ret);
+	return err;
 }
 
 // In place of the packed file DUMP has what it unpacks to.

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "dump.h"
 #include "store/annotate.h"
 #include "store/format.h"
 #include "store/minidump.h"
@@ -220,6 +221,26 @@ static void a_dump_that_cannot_be_written_is_left_as_it_was(void **state)
 	buf_deinit(&digest);
 }
 
+static void a_dump_that_was_opened_before_is_read_as_it_was(void **state)
+{
+	struct buf bytes = {}, digest = text("{}");
+	int fd = dump_file(&bytes);
+	struct dump dump = {};
+	char path[32];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ok(dump_map(path, &dump));
+	ok(minidump_annotate(fd, &digest, notes, 2));
+	snapshot_init(&dump.snapshot);
+	ok(dump_read(&dump));
+	assert_int_equal(dump.snapshot.process.pid, 4711);
+	dump_close(&dump);
+	buf_deinit(&bytes);
+	buf_deinit(&digest);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_second_time_replaces_the_digest),
 		cmocka_unit_test(spoilt_dumps_are_survived),
 		cmocka_unit_test(a_dump_that_cannot_be_written_is_left_as_it_was),
+		cmocka_unit_test(a_dump_that_was_opened_before_is_read_as_it_was),
 	};
 
 	return cmocka_run_group_tests_name("annotate", tests, NULL, NULL);
