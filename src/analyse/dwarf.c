@@ -6,11 +6,10 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "../cleanup.h"
 #include "demangle.h"
+#include "sections.h"
 
 // Units whose ranges are looked through when .debug_aranges does not list an address (clang writes
 // none); a unit costs some 5 us.
@@ -36,6 +35,7 @@ struct unit {
 
 struct dwarf {
 	Dwarf *dw;
+	struct sections sections;
 	struct names *names;
 	struct arena arena;
 	LIST(struct unit) units; /* those touched */
@@ -43,87 +43,18 @@ struct dwarf {
 	bool have_unit_ranges, gave_up;
 };
 
-// Sections that names, lines and inlined calls do not need. Compressed ones would be inflated as
-// soon as libdw sees them: in libc's debug file they are more than half.
-static void hide_sections(Elf *elf)
-{
-	static const char *const unneeded[] = {
-		".debug_loc", ".debug_loclists", ".debug_macro", ".debug_macinfo",
-		".debug_frame", ".debug_pubnames", ".debug_pubtypes", ".debug_names",
-	};
-	size_t names;
-
-	if (elf_getshdrstrndx(elf, &names))
-		return;
-	for (Elf_Scn *scn = elf_nextscn(elf, NULL); scn; scn = elf_nextscn(elf, scn)) {
-		GElf_Shdr header;
-
-		if (!gelf_getshdr(scn, &header) || !(header.sh_flags & SHF_COMPRESSED))
-			continue;
-		const char *name = elf_strptr(elf, names, header.sh_name);
-		for (size_t i = 0; name && i < ARRAY_SIZE(unneeded); i++)
-			if (!strcmp(name, unneeded[i])) {
-				// libdw passes over sections without bytes.
-				header.sh_type = SHT_NOBITS;
-				gelf_update_shdr(scn, &header);
-				break;
-			}
-	}
-}
-
-struct packed {
-	uint64_t offset, size;
-};
-
-// Where ELF has compressed sections, before libdw has replaced them by what they hold.
-static size_t packed_sections(Elf *elf, struct packed *v, size_t max)
-{
-	size_t n = 0;
-
-	for (Elf_Scn *scn = elf_nextscn(elf, NULL); scn && n < max; scn = elf_nextscn(elf, scn)) {
-		GElf_Shdr header;
-
-		if (gelf_getshdr(scn, &header) && header.sh_flags & SHF_COMPRESSED &&
-		    header.sh_type != SHT_NOBITS)
-			v[n++] = (struct packed){ .offset = header.sh_offset,
-						  .size = header.sh_size };
-	}
-	return n;
-}
-
-// Nobody will look at the packed bytes again: their pages need not count as ours.
-static void drop_packed(Elf *elf, const struct packed *v, size_t n)
-{
-	size_t size;
-	char *file = elf_rawfile(elf, &size);
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-
-	for (size_t i = 0; file && i < n; i++) {
-		uint64_t start = (v[i].offset + page - 1) & ~(page - 1);
-		uint64_t end = v[i].offset + v[i].size;
-
-		if (end < v[i].offset || end > size || start >= end || (uintptr_t)file % page)
-			continue;
-		madvise(file + start, (end - start) & ~(page - 1), MADV_DONTNEED);
-	}
-}
-
 struct error *dwarf_create(Elf *elf, struct names *names, struct dwarf **ret)
 {
 	*ret = NULL;
-	hide_sections(elf);
-	struct packed packed[16];
-	size_t n_packed = packed_sections(elf, packed, ARRAY_SIZE(packed));
-	Dwarf *dw = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-	if (!dw)
-		return NULL;
-	drop_packed(elf, packed, n_packed);
 	struct dwarf *dwarf = calloc(1, sizeof(*dwarf));
-	if (!dwarf) {
-		dwarf_end(dw);
+	if (!dwarf)
 		return error_nomem();
+	sections_unpack(elf, &dwarf->sections);
+	dwarf->dw = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+	if (!dwarf->dw) {
+		dwarf_destroy(dwarf);
+		return NULL;
 	}
-	dwarf->dw = dw;
 	dwarf->names = names;
 	*ret = dwarf;
 	return NULL;
@@ -134,6 +65,7 @@ void dwarf_destroy(struct dwarf *dwarf)
 	if (!dwarf)
 		return;
 	dwarf_end(dwarf->dw);
+	sections_free(&dwarf->sections);
 	arena_deinit(&dwarf->arena);
 	free(dwarf);
 }

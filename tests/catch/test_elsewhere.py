@@ -143,6 +143,25 @@ def test_debug_information_alone_gives_names_and_lines(pcatch, crashed, tmp_path
     assert gaps_about(show(pcatch, report.dump), program)
 
 
+@pytest.mark.parametrize("how", ["zlib", "zlib-gnu", "zstd"])
+def test_compressed_debug_information_is_read(pcatch, crashed, tmp_path, how):
+    report, program = crashed
+    if not shutil.which("objcopy"):
+        pytest.skip("no objcopy")
+    packed = tmp_path / "packed"
+    called = subprocess.run(
+        ["objcopy", "--compress-debug-sections=" + how, program, packed], capture_output=True, text=True
+    )
+    if called.returncode:
+        pytest.skip("objcopy does not know %s: %s" % (how, called.stderr.strip()))
+    shutil.copy(packed, program)
+    # In the place of the one that was mapped, it is another file.
+    if not next(m for m in report.json["modules"] if m["path"] == str(program)).get("build_id"):
+        pytest.skip("this compiler writes no build ids")
+    again = show(pcatch, report.dump)
+    assert dying(again)["native"] == dying(report.json)["native"]
+
+
 def test_binary_is_named_beside_the_dump_or_the_core(pcatch, crashed, victim, tmp_path):
     report, program = crashed
     if not next(m for m in report.json["modules"] if m["path"] == str(program)).get("build_id"):
