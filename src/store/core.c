@@ -287,7 +287,7 @@ static void add_phdr(struct buf *out, uint32_t type, uint32_t flags, uint64_t of
 	buf_u64(out, align);
 }
 
-static void add_load(struct buf *out, const struct core_segment *segment)
+static void add_load(struct buf *out, const struct segment *segment)
 {
 	const char *p = segment->permissions;
 	uint32_t flags = (p[0] == 'r' ? PF_R : 0) | (p[1] == 'w' ? PF_W : 0) |
@@ -297,11 +297,11 @@ static void add_load(struct buf *out, const struct core_segment *segment)
 		 segment->at % PAGE ? 1 : PAGE);
 }
 
-struct error *core_end(const struct snapshot *snapshot, const core_segments *segments,
+struct error *core_end(const struct snapshot *snapshot, const segments *list,
 		       uint64_t tail, struct buf *out)
 {
 	_cleanup_(buf_deinit) struct buf notes = {};
-	size_t n = segments->n + 1;
+	size_t n = list->n + 1;
 	bool many = n >= PN_XNUM;
 	struct error *err = add_notes(&notes, snapshot);
 
@@ -309,8 +309,8 @@ struct error *core_end(const struct snapshot *snapshot, const core_segments *seg
 		return err;
 	uint64_t at = tail + n * sizeof(Elf64_Phdr) + (many ? sizeof(Elf64_Shdr) : 0);
 	add_phdr(out, PT_NOTE, 0, at, 0, notes.len, 0, 4);
-	for (size_t i = 0; i < segments->n; i++)
-		add_load(out, &segments->v[i]);
+	for (size_t i = 0; i < list->n; i++)
+		add_load(out, &list->v[i]);
 	if (many) {
 		buf_zero(out, offsetof(Elf64_Shdr, sh_size));
 		buf_u64(out, 1);
@@ -323,22 +323,22 @@ struct error *core_end(const struct snapshot *snapshot, const core_segments *seg
 	return buf_error(out);
 }
 
-static struct error *add_segment(struct arena *arena, core_segments *list, taddr at, taddr end,
+static struct error *add_segment(struct arena *arena, segments *list, taddr at, taddr end,
 				 const char *permissions)
 {
 	if (at >= end)
 		return NULL;
-	struct core_segment *segment = LIST_ADD(arena, list);
+	struct segment *segment = LIST_ADD(arena, list);
 	if (!segment)
 		return error_nomem();
-	*segment = (struct core_segment){ .at = at, .size = end - at };
+	*segment = (struct segment){ .at = at, .size = end - at };
 	memcpy(segment->permissions, permissions, sizeof(segment->permissions));
 	return NULL;
 }
 
 // elfutils computes in pages, whatever p_align says, and finds the bytes of a segment that begins
 // within one at the wrong place: whole pages are segments of their own.
-static struct error *add_range(struct arena *arena, core_segments *list, taddr at, taddr end,
+static struct error *add_range(struct arena *arena, segments *list, taddr at, taddr end,
 			       const char *permissions)
 {
 	taddr first = (at + PAGE - 1) & ~(PAGE - 1), last = end & ~(PAGE - 1);
@@ -354,10 +354,10 @@ static struct error *add_range(struct arena *arena, core_segments *list, taddr a
 }
 
 struct error *core_plan(const struct snapshot *snapshot, const struct mem_range *ranges, size_t n,
-			struct arena *arena, core_segments *ret, uint64_t *end_ret)
+			struct arena *arena, segments *ret, uint64_t *end_ret)
 {
 	uint64_t offset = CORE_MEMORY_OFFSET;
-	core_segments list = {};
+	segments list = {};
 	struct error *err = NULL;
 	size_t next = 0;
 
@@ -392,15 +392,15 @@ struct error *core_write(const struct snapshot *snapshot, const struct mem_range
 	const struct arch *arch = snapshot->host.arch ? snapshot->host.arch : arch_host();
 	_cleanup_(buf_deinit) struct buf out = {};
 	_cleanup_(arena_deinit) struct arena arena = {};
-	core_segments segments;
+	segments list;
 	uint64_t tail;
-	struct error *err = core_plan(snapshot, ranges, n, &arena, &segments, &tail);
+	struct error *err = core_plan(snapshot, ranges, n, &arena, &list, &tail);
 
 	if (err)
 		return err;
-	core_begin(arch, segments.n, tail, &out);
-	for (size_t i = 0, from = 0; i < segments.n; i++) {
-		const struct core_segment *segment = &segments.v[i];
+	core_begin(arch, list.n, tail, &out);
+	for (size_t i = 0, from = 0; i < list.n; i++) {
+		const struct segment *segment = &list.v[i];
 
 		// A segment lies within one range.
 		while (ranges[from].at + ranges[from].len <= segment->at)
@@ -409,7 +409,7 @@ struct error *core_write(const struct snapshot *snapshot, const struct mem_range
 			(size_t)segment->size);
 		buf_align(&out, PAGE);
 	}
-	err = core_end(snapshot, &segments, tail, &out);
+	err = core_end(snapshot, &list, tail, &out);
 	if (err)
 		return err;
 	*ret = TAKE(out);

@@ -17,24 +17,14 @@
 /* Where the memory begins in a file that core_begin() has begun. */
 #define CORE_MEMORY_OFFSET ((uint64_t)4096)
 
-/* A stretch of the address space, and where its bytes are in the file. */
-struct core_segment {
-	taddr at;
-	uint64_t size, offset;
-	char permissions[5];
-};
-
-/* Sorted by address, not overlapping. */
-typedef LIST(struct core_segment) core_segments;
-
 /* The first CORE_MEMORY_OFFSET bytes of a core file whose core_end() will stand at offset TAIL. */
 void core_begin(const struct arch *arch, size_t n_segments, uint64_t tail, struct buf *out);
 
 /*
- * Program headers for SEGMENTS and the notes of SNAPSHOT, whose memory is not looked at, to stand
+ * Program headers for LIST and the notes of SNAPSHOT, whose memory is not looked at, to stand
  * at file offset TAIL, a multiple of 8.
  */
-struct error *core_end(const struct snapshot *snapshot, const core_segments *segments,
+struct error *core_end(const struct snapshot *snapshot, const segments *list,
 		       uint64_t tail, struct buf *out) __attribute__((warn_unused_result));
 
 /*
@@ -42,7 +32,7 @@ struct error *core_end(const struct snapshot *snapshot, const core_segments *seg
  * none, as segments that follow CORE_MEMORY_OFFSET in the file. END_RET: the offset behind them.
  */
 struct error *core_plan(const struct snapshot *snapshot, const struct mem_range *ranges, size_t n,
-			struct arena *arena, core_segments *ret, uint64_t *end_ret)
+			struct arena *arena, segments *ret, uint64_t *end_ret)
 	__attribute__((warn_unused_result));
 
 /* A whole file for SNAPSHOT, whose memory is not looked at, with that of RANGES. */

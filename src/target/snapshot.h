@@ -159,6 +159,16 @@ struct module {
 /* A stretch of captured memory. Sorted by address, not overlapping, not empty. */
 typedef LIST(struct mem_range) regions;
 
+/* A stretch of the address space, and where its bytes are in a file. */
+struct segment {
+	taddr at;
+	uint64_t size, offset;
+	char permissions[5];
+};
+
+/* Sorted by address, not overlapping. */
+typedef LIST(struct segment) segments;
+
 struct socket {
 	char *family, *type;	     /* "inet", "stream"; NULL unknown */
 	char *local, *peer, *state;  /* "127.0.0.1:8000", "127.0.0.1:51234", "CLOSE_WAIT"; NULL unknown */
