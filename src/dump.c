@@ -132,19 +132,33 @@ static struct error *fill_stack_pages(const struct snapshot *from, struct snapsh
 	return err;
 }
 
-struct error *dump_to_core(const struct snapshot *snapshot, struct buf *ret)
+struct error *dump_core_memory(const struct snapshot *snapshot, struct snapshot *ret)
 {
-	_cleanup_(snapshot_deinit) struct snapshot more = {};
 	struct error *err = NULL;
 
+	*ret = (struct snapshot){};
 	for (size_t i = 0; !err && i < snapshot->memory.n; i++)
-		err = snapshot_add_memory(&more, snapshot->memory.v[i].at, snapshot->memory.v[i].data,
+		err = snapshot_add_memory(ret, snapshot->memory.v[i].at, snapshot->memory.v[i].data,
 					  snapshot->memory.v[i].len);
 	if (!err)
-		err = add_headers(snapshot, &more);
+		err = add_headers(snapshot, ret);
 	if (!err)
-		err = fill_stack_pages(snapshot, &more);
+		err = fill_stack_pages(snapshot, ret);
 	if (!err)
-		err = snapshot_settle_memory(&more);
-	return err ? err : core_write(snapshot, more.memory.v, more.memory.n, ret);
+		err = snapshot_settle_memory(ret);
+	if (err)
+		snapshot_deinit(ret);
+	return err;
+}
+
+struct error *dump_to_core(const struct snapshot *snapshot, struct buf *ret)
+{
+	struct snapshot more;
+	struct error *err = dump_core_memory(snapshot, &more);
+
+	if (err)
+		return err;
+	err = core_write(snapshot, more.memory.v, more.memory.n, ret);
+	snapshot_deinit(&more);
+	return err;
 }

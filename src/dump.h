@@ -27,6 +27,13 @@ struct error *dump_map(const char *path, struct dump *dump) __attribute__((warn_
 struct error *dump_read(struct dump *dump) __attribute__((warn_unused_result));
 void dump_close(struct dump *dump); /* safe on zero */
 
+/*
+ * The memory that a core of SNAPSHOT has, out of it and of the modules' files, which is put into RET:
+ * settled, borrowing SNAPSHOT's, nothing else is set.
+ */
+struct error *dump_core_memory(const struct snapshot *snapshot, struct snapshot *ret)
+	__attribute__((warn_unused_result));
+
 /* A core file of what SNAPSHOT holds, and of the modules' first pages out of their files. */
 struct error *dump_to_core(const struct snapshot *snapshot, struct buf *ret)
 	__attribute__((warn_unused_result));

@@ -354,9 +354,9 @@ static struct error *add_range(struct arena *arena, segments *list, taddr at, ta
 }
 
 struct error *core_plan(const struct snapshot *snapshot, const struct mem_range *ranges, size_t n,
-			struct arena *arena, segments *ret, uint64_t *end_ret)
+			uint64_t start, struct arena *arena, segments *ret, uint64_t *end_ret)
 {
-	uint64_t offset = CORE_MEMORY_OFFSET;
+	uint64_t offset = start;
 	segments list = {};
 	struct error *err = NULL;
 	size_t next = 0;
@@ -394,7 +394,8 @@ struct error *core_write(const struct snapshot *snapshot, const struct mem_range
 	_cleanup_(arena_deinit) struct arena arena = {};
 	segments list;
 	uint64_t tail;
-	struct error *err = core_plan(snapshot, ranges, n, &arena, &list, &tail);
+	struct error *err = core_plan(snapshot, ranges, n, CORE_MEMORY_OFFSET, &arena, &list,
+				      &tail);
 
 	if (err)
 		return err;

@@ -29,10 +29,11 @@ struct error *core_end(const struct snapshot *snapshot, const segments *list,
 
 /*
  * What of RANGES (sorted, not overlapping) lies in mappings of SNAPSHOT, all of it where that has
- * none, as segments that follow CORE_MEMORY_OFFSET in the file. END_RET: the offset behind them.
+ * none, as segments that follow offset START in the file, a multiple of CORE_MEMORY_OFFSET. END_RET:
+ * the offset behind them.
  */
 struct error *core_plan(const struct snapshot *snapshot, const struct mem_range *ranges, size_t n,
-			struct arena *arena, segments *ret, uint64_t *end_ret)
+			uint64_t start, struct arena *arena, segments *ret, uint64_t *end_ret)
 	__attribute__((warn_unused_result));
 
 /* A whole file for SNAPSHOT, whose memory is not looked at, with that of RANGES. */

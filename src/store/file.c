@@ -15,6 +15,7 @@
 
 #define MAX_COMM 64
 #define MAX_SAME_NAME 1000
+#define BLOCK ((size_t)4096)
 
 static struct error *default_path(char **ret)
 {
@@ -68,10 +69,11 @@ static bool no_tmpfile(int errnum)
 	return errnum == EOPNOTSUPP || errnum == EISDIR || errnum == ENOENT || errnum == EINVAL;
 }
 
-// A new empty file in DIR without a name, or with one: then it is put into TEMP.
-static int open_temporary(int dir, char *temp, size_t size)
+// A new empty file in DIR without a name, or with one: then it is put into TEMP. MODE is O_WRONLY or
+// O_RDWR.
+static int open_temporary(int dir, int mode, char *temp, size_t size)
 {
-	int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = openat(dir, ".", O_TMPFILE | mode | O_CLOEXEC, 0600);
 
 	*temp = '\0';
 	for (int i = 0; fd < 0 && i < 100 && (no_tmpfile(errno) || (i && errno == EEXIST)); i++) {
@@ -80,7 +82,7 @@ static int open_temporary(int dir, char *temp, size_t size)
 		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			return -1;
 		snprintf(temp, size, ".pcatch-%016llx", (unsigned long long)random);
-		fd = openat(dir, temp, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+		fd = openat(dir, temp, O_CREAT | O_EXCL | mode | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (fd < 0 && errno != EEXIST) {
 			*temp = '\0';
 			break;
@@ -117,6 +119,34 @@ int file_write_at(int fd, uint64_t at, const void *data, size_t len)
 	sigaction(SIGXFSZ, &before, NULL);
 	errno = errnum;
 	return errnum ? -1 : 0;
+}
+
+int file_write_sparse(int fd, uint64_t at, const void *data, size_t len)
+{
+	static const uint8_t zeros[BLOCK];
+	const uint8_t *p = data;
+	size_t from = 0, done = 0;
+
+	while (done < len) {
+		size_t n = len - done < BLOCK ? len - done : BLOCK;
+		bool hole = !memcmp(p + done, zeros, n);
+
+		if (hole && done > from && file_write_at(fd, at + from, p + from, done - from))
+			return -1;
+		done += n;
+		from = hole ? done : from;
+	}
+	return done > from ? file_write_at(fd, at + from, p + from, done - from) : 0;
+}
+
+int store_scratch(const struct store *store)
+{
+	char temp[32];
+	int fd = open_temporary(store->dir, O_RDWR, temp, sizeof(temp));
+
+	if (fd >= 0 && *temp)
+		unlinkat(store->dir, temp, 0);
+	return fd;
 }
 
 // The folder that PATH, which may be NULL, stands for; malloc'ed.
@@ -192,7 +222,7 @@ struct error *store_open(const char *path, struct store *ret)
 	if (err)
 		return err;
 	char temp[32];
-	_cleanup_(closep) int fd = open_temporary(store.dir, temp, sizeof(temp));
+	_cleanup_(closep) int fd = open_temporary(store.dir, O_WRONLY, temp, sizeof(temp));
 	// One byte, as a full disk has room for empty files.
 	int errnum = fd < 0 || file_write_at(fd, 0, "", 1) ? errno : 0;
 	if (*temp)
@@ -307,12 +337,25 @@ struct error *draft_begin(const struct store *store, const char *name, const cha
 
 	if (asprintf(&draft.path, "%s/%s.%s", store->path, name, suffix) < 0)
 		return error_nomem();
-	draft.fd = open_temporary(store->dir, draft.temp, sizeof(draft.temp));
+	draft.fd = open_temporary(store->dir, O_WRONLY, draft.temp, sizeof(draft.temp));
 	if (draft.fd < 0) {
 		int errnum = errno;
 		_cleanup_(freep) char *path = draft.path;
 
 		return error_errno(errnum, "cannot write %s", path);
+	}
+	*ret = draft;
+	return NULL;
+}
+
+struct error *draft_adopt(const struct store *store, int fd, const char *name, const char *suffix,
+			  struct draft *ret)
+{
+	struct draft draft = { .store = store, .fd = fd };
+
+	if (asprintf(&draft.path, "%s/%s.%s", store->path, name, suffix) < 0) {
+		close(fd);
+		return error_nomem();
 	}
 	*ret = draft;
 	return NULL;
@@ -350,6 +393,9 @@ struct error *draft_publish(struct draft *draft, char **path_ret)
 		*draft->temp = '\0';
 	if (errnum && published)
 		unlinkat(store->dir, file, 0);
+	// It had a name once: nothing brings it back.
+	if (errnum == ENOENT && !published && !*draft->temp)
+		return error_new(ERROR_UNSUPPORTED, "cannot give %s its name here", draft->path);
 	if (errnum)
 		return error_errno(errnum, "cannot write %s", draft->path);
 	*path_ret = TAKE(draft->path);

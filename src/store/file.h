@@ -67,6 +67,22 @@ void draft_discard(struct draft *draft); /* safe on zero and twice */
  */
 int file_write_at(int fd, uint64_t at, const void *data, size_t len);
 
+/* The same, with holes for blocks that are nothing but zeros; the file may end before one. */
+int file_write_sparse(int fd, uint64_t at, const void *data, size_t len);
+
+/*
+ * A file in the folder that has no name and is gone when it is closed, for reading and writing: its
+ * descriptor, or -1 and errno.
+ */
+int store_scratch(const struct store *store);
+
+/*
+ * Make such a file, which is taken over in any case, a draft. Where file systems cannot give a name
+ * to what has none, publishing it is ERROR_UNSUPPORTED.
+ */
+struct error *draft_adopt(const struct store *store, int fd, const char *name, const char *suffix,
+			  struct draft *ret) __attribute__((warn_unused_result));
+
 /*
  * Open NAME.SUFFIX, with FLAGS as for open(2). No link is followed; for writing, a file
  * with other names or of another user than it was written for is ERROR_DENIED.

@@ -10,8 +10,6 @@
 #include "../cleanup.h"
 #include "file.h"
 
-#define BLOCK ((size_t)4096)
-
 bool packed_is(const void *data, size_t len)
 {
 	static const uint8_t magic[] = { 0x28, 0xb5, 0x2f, 0xfd };
@@ -24,28 +22,6 @@ static int open_unnamed(void)
 	const char *dir = getenv("TMPDIR");
 
 	return open(dir && *dir ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-}
-
-// LEN bytes at OFFSET, without the blocks that are nothing but zeros.
-static int write_sparse(int fd, const uint8_t *data, size_t len, uint64_t offset)
-{
-	static const uint8_t zeros[BLOCK];
-
-	for (size_t done = 0; done < len;) {
-		size_t n = len - done < BLOCK ? len - done : BLOCK;
-
-		if (!memcmp(data + done, zeros, n)) {
-			done += n;
-			continue;
-		}
-		ssize_t put = pwrite(fd, data + done, n, (off_t)(offset + done));
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return -1;
-		done += (size_t)put;
-	}
-	return 0;
 }
 
 static struct error *expand(ZSTD_DStream *stream, ZSTD_inBuffer *in, uint64_t max, int fd,
@@ -67,7 +43,7 @@ static struct error *expand(ZSTD_DStream *stream, ZSTD_inBuffer *in, uint64_t ma
 		if (out.pos > max - *size)
 			return error_new(ERROR_INPUT, "it unpacks to more than %llu bytes",
 					 (unsigned long long)max);
-		if (write_sparse(fd, chunk, out.pos, *size))
+		if (file_write_sparse(fd, *size, chunk, out.pos))
 			return error_errno(errno, "cannot unpack it to $TMPDIR or /var/tmp");
 		*size += out.pos;
 		// Nothing more comes of what is there: the end, or where the file was cut.

@@ -93,6 +93,64 @@ static void a_file_appears_whole_and_private(void **state)
 	store_close(&store);
 }
 
+static void a_file_without_a_name_gets_one_when_it_is_whole(void **state)
+{
+	static uint8_t data[5 * 4096], back[5 * 4096];
+	_cleanup_(draft_discard) struct draft draft = { .fd = -1 };
+	struct store store;
+	struct stat st;
+	char *path = NULL;
+
+	(void)state;
+	memset(data + 4096, 1, 2 * 4096);
+	memset(data + 4 * 4096, 2, 100);
+	ok(store_open(top, &store));
+	int fd = store_scratch(&store);
+	assert_true(fd >= 0);
+	assert_int_equal(file_write_sparse(fd, 0, data, sizeof(data)), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_blocks * 512 <= 3 * 4096);
+	assert_int_equal(pread(fd, back, sizeof(back), 0), sizeof(back));
+	assert_memory_equal(data, back, sizeof(data));
+	assert_int_equal(files_in(top), 0);
+	ok(draft_adopt(&store, fd, "x", "core", &draft));
+	struct error *err = draft_publish(&draft, &path);
+	if (err && err->kind == ERROR_UNSUPPORTED) {
+		// Then it is copied.
+		error_free(err);
+		assert_int_equal(files_in(top), 0);
+	} else {
+		ok(err);
+		assert_int_equal(stat(below("x.core"), &st), 0);
+		assert_int_equal(st.st_size, sizeof(data));
+		assert_int_equal(st.st_mode & 07777, 0600);
+		free(path);
+	}
+	store_close(&store);
+}
+
+static void a_file_that_had_a_name_is_not_published(void **state)
+{
+	_cleanup_(draft_discard) struct draft draft = { .fd = -1 };
+	struct store store;
+	char *path = NULL;
+
+	(void)state;
+	ok(store_open(top, &store));
+	// As store_scratch() has it where there is no O_TMPFILE.
+	int fd = open(below("temporary"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(below("temporary")), 0);
+	ok(draft_adopt(&store, fd, "x", "core", &draft));
+	struct error *err = draft_publish(&draft, &path);
+	assert_non_null(err);
+	assert_int_equal(err->kind, ERROR_UNSUPPORTED);
+	assert_null(path);
+	error_free(err);
+	assert_int_equal(files_in(top), 0);
+	store_close(&store);
+}
+
 static void what_is_there_is_never_overwritten(void **state)
 {
 	struct store store;
@@ -330,6 +388,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_file_appears_whole_and_private),
+		CASE(a_file_without_a_name_gets_one_when_it_is_whole),
+		CASE(a_file_that_had_a_name_is_not_published),
 		CASE(what_is_there_is_never_overwritten),
 		CASE(names_tell_who_and_when),
 		CASE(a_second_report_of_a_second_gets_a_number),
