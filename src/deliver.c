@@ -11,6 +11,7 @@
 #include "answer.h"
 #include "cleanup.h"
 #include "fetch.h"
+#include "fullcore.h"
 #include "store/annotate.h"
 #include "store/core.h"
 #include "store/minidump.h"
@@ -118,6 +119,37 @@ static struct error *tell(const struct options *options, bool all, const struct 
 	return err;
 }
 
+// There is no room for the whole memory, WHY (consumed) says: BYTES, the dump, is one without it.
+static struct error *renounce(struct snapshot *snapshot, struct error *why, struct buf *bytes)
+{
+	struct bulk *bulk = &snapshot->bulk;
+
+	snapshot_drop_bulk(snapshot);
+	snapshot->full_core.bytes = 0;
+	bulk->failed = arena_strdup(&snapshot->arena, why->text);
+	struct error *err = gaps_take(&snapshot->arena, &snapshot->gaps, FULL_CORE, NULL, why);
+	if (!err && !bulk->failed)
+		err = error_nomem();
+	buf_deinit(bytes);
+	return err ? err : minidump_write(snapshot, bytes);
+}
+
+// The core with the whole memory, where one was wanted.
+static struct error *deliver_bulk(const struct store *store, const char *name,
+				  const struct options *options, struct snapshot *snapshot)
+{
+	_cleanup_(freep) char *path = NULL;
+
+	if (snapshot->bulk.failed)
+		return error_new(ERROR_SYSTEM, "no full core: %s", snapshot->bulk.failed);
+	if (!snapshot->bulk.has_file)
+		return NULL;
+	struct error *err = fullcore_write(store, name, options, snapshot, &path);
+	if (!err && !options->quiet)
+		fprintf(stderr, "full core: %s\n", path);
+	return err;
+}
+
 struct error *deliver(const struct store *folder, const struct options *options,
 		      struct snapshot *snapshot)
 {
@@ -140,6 +172,12 @@ struct error *deliver(const struct store *folder, const struct options *options,
 	if (err)
 		return err;
 	struct error *unwritten = store_write(store, name, "dmp", bytes.data, bytes.len, &path);
+	if (unwritten && snapshot->bulk.has_file) {
+		// The report comes first; without the whole memory there may be room for it.
+		err = error_prefix(renounce(snapshot, unwritten, &bytes), "no report");
+		unwritten = err ? NULL
+				: store_write(store, name, "dmp", bytes.data, bytes.len, &path);
+	}
 	// The file is what others will read, so it is what is read here. Where there is none,
 	// somebody may be watching all the same; where its user owns the folder, another file may
 	// have its name by now.
@@ -170,6 +208,8 @@ struct error *deliver(const struct store *folder, const struct options *options,
 		unwritten = annotate(store, name, &found);
 	if (!err)
 		err = tell(options, all, &found, path);
+	if (!err && !unwritten)
+		err = deliver_bulk(store, name, options, snapshot);
 	snapshot_deinit(snapshot);
 	snapshot_init(snapshot);
 	if (unwritten) {

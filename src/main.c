@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "deliver.h"
 #include "doctor.h"
+#include "fullcore.h"
 #include "handler.h"
 #include "live/procfs.h"
 #include "options.h"
@@ -222,6 +223,7 @@ static int watch_with(const struct options *o)
 	_cleanup_(store_close) struct store store = { .dir = -1 };
 	_cleanup_(watch_destroyp) struct watch *watch = NULL;
 	struct watch_options w = watch_options(o);
+	struct fullcore full;
 	unsigned *failed = mmap(NULL, sizeof(*failed), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct error *err = failed == MAP_FAILED ? error_nomem() : NULL;
@@ -234,6 +236,9 @@ static int watch_with(const struct options *o)
 		err = store_open(o->output, &store);
 	if (!err)
 		err = store_admits(&store, user_of(o->pid));
+	fullcore_init(&full, &store, o);
+	if (o->full_core)
+		w.capture.bulk = &full.bulk;
 	if (!err)
 		err = watch_create(&w, &watch);
 	if (err) {

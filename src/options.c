@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "capture/bulk.h"
 #include "cleanup.h"
 #include "fetch.h"
 #include "live/pidfile.h"
@@ -70,6 +71,8 @@ static const char help[] =
 	"                      /var/lib/pcatch, else $XDG_STATE_HOME/pcatch,\n"
 	"                      else ~/.local/state/pcatch]\n"
 	"  -f, --format LIST   text, json, html, core; the dump is always written [text]\n"
+	"      --full-core[=SIZE]  run, attach, snapshot: a core with the whole memory that\n"
+	"                      the process wrote to, up to SIZE; it is held meanwhile [4G]\n"
 	"      --compress      write cores compressed by zstd, as FILE.core.zst\n"
 	"      --children      watch and report what it starts, too\n"
 	"      --no-breakpoint  do not stop Python as it begins to end\n"
@@ -111,7 +114,7 @@ static const char help[] =
 
 #define PID_LIMIT 4194304 // the kernel has no larger ones
 
-enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
+enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_FULL_CORE, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
        OPT_DEBUG_DIR, OPT_DEBUGINFOD_TIMEOUT, OPT_NO_LOCAL_FILES, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
 
@@ -127,6 +130,7 @@ static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "format", required_argument, NULL, 'f' },
 	{ "children", no_argument, NULL, OPT_CHILDREN },
+	{ "full-core", optional_argument, NULL, OPT_FULL_CORE },
 	{ "compress", no_argument, NULL, OPT_COMPRESS },
 	{ "pidfile", required_argument, NULL, OPT_PIDFILE },
 	{ "log", required_argument, NULL, OPT_LOG },
@@ -185,6 +189,8 @@ static unsigned commands_of(int option)
 		return WRITING | AUTOPSY;
 	case OPT_COMPRESS:
 		return WRITING | SHOW;
+	case OPT_FULL_CORE:
+		return LIVE;
 	case OPT_LOCALS:
 	case OPT_EMBED_UNWIND:
 		return WRITING;
@@ -338,6 +344,10 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 	case OPT_COMPRESS:
 		o->compress = true;
 		return NULL;
+	case OPT_FULL_CORE:
+		o->full_core = BULK_LIMIT;
+		err = arg ? parse_bytes("--full-core", arg, &o->full_core) : NULL;
+		return err || o->full_core ? err : bad("--full-core: a core of no bytes is none");
 	case OPT_PIDFILE:
 		o->pidfile = arg;
 		return NULL;
@@ -594,8 +604,11 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 	}
 	if (early)
 		return bad("which command? run, attach, snapshot, show, diff, list, prune, autopsy or doctor");
-	if (ret->compress && !(ret->formats & FORMAT_CORE))
-		return bad("--compress: it is cores that are compressed; say -f core, too");
+	if (ret->compress && !(ret->formats & FORMAT_CORE) && !ret->full_core)
+		return bad("--compress: it is cores that are compressed; say -f core or --full-core, too");
+	// It has all that the other one has, and its name.
+	if (ret->full_core)
+		ret->formats &= ~(unsigned)FORMAT_CORE;
 	return parse_target(args + optind, n - optind, ret);
 }
 

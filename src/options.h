@@ -26,6 +26,7 @@ struct options {
 	unsigned formats;    /* enum format */
 	bool children, locals, no_breakpoint, no_redact, quiet, verbose;
 	bool compress;	     /* cores */
+	uint64_t full_core;  /* as many bytes at most, 0: none is wanted */
 	bool dry_run;	     /* prune */
 	/* What the folder may hold, 0 for no bound. */
 	long keep_reports, keep_days;

@@ -20,6 +20,7 @@
 #include "../target/linkmap.h"
 #include "../walk/messages.h"
 #include "../walk/python.h"
+#include "bulk.h"
 
 // A region of more is not read by common minidump readers, and no unwinder needs it.
 #define STACK_MAX ((size_t)64 << 20)
@@ -101,6 +102,7 @@ struct taking {
 	ranges stacks, surroundings;
 	struct errand *errand;
 	struct error *err; /* of the errand */
+	struct bulk_copy *bulk;
 };
 
 static bool is_late(struct taking *t)
@@ -647,7 +649,8 @@ static void run_after(void *arg)
  */
 static struct error *settle(struct taking *t)
 {
-	const char *stuck = errand_give_up(t->errand);
+	// It was given up before, with what it had to do done.
+	const char *stuck = t->errand ? errand_give_up(t->errand) : NULL;
 
 	if (!stuck)
 		return TAKE(t->err);
@@ -689,12 +692,25 @@ static struct error *hold(struct taking *t, int64_t start)
 	struct error *err = take_registers(t);
 	if (!err) {
 		errand_start(t->errand, run_held, t, t->deadline);
-		errand_wait(t->errand, t->deadline);
+		bool done = errand_wait(t->errand, t->deadline);
+		if (done && !t->err && c->options->bulk && !c->no_bulk)
+			t->bulk = bulk_take(&t->errand, t->process, c->options->bulk, snapshot);
 	}
 	tracer_release(t->process, c->reason == CAPTURE_ON_DEMAND ? NULL : c->tracee);
 	snapshot->time.frozen = monotonic_now() - start;
 	if (!err)
 		err = settle(t);
+	if (t->bulk) {
+		struct error *failed = bulk_finish(t->bulk, snapshot);
+
+		if (err)
+			error_free(failed);
+		else
+			err = failed;
+	} else if (!err && c->options->bulk) {
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, FULL_CORE, NULL, "%s",
+			       c->no_bulk ? c->no_bulk : "the capture before it did not come to its end");
+	}
 	if (!err && stopped < expected && !dying)
 		err = gaps_add(&snapshot->arena, &snapshot->gaps, "some threads", NULL,
 			       "%zu of %zu threads did not come to a stop in %.1f s", expected - stopped,
@@ -723,11 +739,11 @@ static struct error *take_all(struct taking *t)
 	t->deadline = (c->reason == CAPTURE_ON_DEMAND ? start : begun) + CAPTURE_BUDGET;
 	err = hold(t, start);
 	priority_restore(&before);
-	if (!err && !before.raised && snapshot->time.frozen > UNRAISED_IS_NEWS)
+	if (!err && !before.raised && snapshot->time.frozen - snapshot->full_core.held > UNRAISED_IS_NEWS)
 		err = gaps_add(&snapshot->arena, &snapshot->gaps, "a short hold",
 			       "run pcatch as root or with CAP_SYS_NICE",
 			       "the process was held for %.0f ms at ordinary priority",
-			       snapshot->time.frozen / 1e6);
+			       (snapshot->time.frozen - snapshot->full_core.held) / 1e6);
 	if (!err && c->reason == CAPTURE_ON_DEMAND)
 		err = run_errand(t, run_after, monotonic_now() + CAPTURE_BUDGET);
 	return err;

@@ -9,11 +9,14 @@
 /* How long a process may be held while it is copied; then it is let go with what there is. */
 #define CAPTURE_BUDGET INT64_C(1000000000)
 
+struct bulk_options;
+
 struct capture_options {
 	bool redact;
 	bool locals;	     /* of Python frames, too */
 	int lines;	     /* of each log file */
 	const strings *logs; /* files named by the user; borrowed */
+	const struct bulk_options *bulk; /* the whole memory is wanted; NULL: it is not */
 };
 
 /*
@@ -62,6 +65,7 @@ struct capture {
 	struct tracee *tracee; /* SIGNAL, FINALIZING: at its stop; EXIT: the first to come; ON_DEMAND: NULL */
 	struct signal_info info;
 	const struct capture_options *options;
+	const char *no_bulk; /* why the whole memory is not for this capture; NULL: it is */
 	const struct snapshot *core; /* CORE: threads, death */
 };
 

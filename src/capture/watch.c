@@ -396,11 +396,12 @@ static struct error *capture_now(struct watched *d, enum capture_reason reason,
 				 struct tracee *tracee, const struct signal_info *info, int status)
 {
 	struct watch *w = d->watch;
-	struct capture capture = { .reason = reason,
-				   .tracee = tracee,
-				   .options = &w->options->capture };
+	struct capture_options options = w->options->capture;
+	struct capture capture = { .reason = reason, .tracee = tracee, .options = &options };
 	struct error *err = NULL;
 	_cleanup_(arena_deinit) struct arena arena = {};
+	_cleanup_(snapshot_deinit) struct snapshot before = {};
+	bool killed = reason == CAPTURE_EXIT && WTERMSIG(status) == SIGKILL;
 	struct sender sender = {};
 
 	if (info) {
@@ -409,8 +410,11 @@ static struct error *capture_now(struct watched *d, enum capture_reason reason,
 		err = find_sender(d, info, &arena, &sender);
 	}
 	// What an earlier capture left that came to nothing is not the state of now.
-	if (d->captured)
-		look_deinit(&d->look);
+	if (d->captured) {
+		images_deinit(&d->look.images);
+		before = TAKE(d->look.snapshot);
+		d->look.taken = false;
+	}
 	d->captured = false;
 	if (!err && !d->look.taken)
 		err = look(d);
@@ -419,10 +423,18 @@ static struct error *capture_now(struct watched *d, enum capture_reason reason,
 		return err;
 	}
 	ending_foreseen(&d->ending, d->traced);
+	// What is wanted is what it was like before it took itself down.
+	if (d->ending.gone || (killed && before.bulk.has_file))
+		options.bulk = NULL;
+	if (killed)
+		capture.no_bulk = "who kills it wants it gone, perhaps its memory; it is not held for that";
 	err = capture_take(&d->look, &w->tracer, d->traced, &capture);
 	d->captured = !err;
 	d->captured_status = status;
 	struct snapshot *snapshot = &d->look.snapshot;
+	// Of one that was killed while it was captured, there is what had been copied.
+	if (!err && killed && before.bulk.has_file)
+		err = snapshot_take_bulk(snapshot, &before);
 	if (!err && info && !snapshot->death.first_chance)
 		err = sender_copy(&snapshot->arena, &sender, &snapshot->death.sender);
 	else if (!err && snapshot->death.first_chance)
@@ -445,6 +457,8 @@ static struct error *take_scene(struct watched *d, struct tracee *tracee)
 				   .options = &d->watch->options->capture };
 	struct error *err = NULL;
 
+	if (d->role == ROLE_CHILD)
+		capture.no_bulk = "a child that may end well is not held for it";
 	// A look from before the interpreter was made does not know of it.
 	if (!d->look.snapshot.python.found)
 		look_deinit(&d->look);

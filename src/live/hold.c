@@ -141,6 +141,21 @@ size_t tracer_hold(struct tracer *tracer, struct traced *process, bool dying, in
 	return stopped;
 }
 
+bool tracer_was_killed(const struct traced *process)
+{
+	for (const struct tracee *t = process->tracees; t; t = t->next_in_process) {
+		siginfo_t si;
+
+		if (t->state != TRACEE_AT_SIGNAL && t->state != TRACEE_AT_EVENT)
+			continue;
+		// SIGKILL takes all of them out of any stop, so one of them tells.
+		return wait_peek(P_PID, t->tid, &si) &&
+		       (si.si_code == CLD_EXITED || si.si_code == CLD_KILLED ||
+			si.si_code == CLD_DUMPED || si.si_status >> 8 == PTRACE_EVENT_EXIT);
+	}
+	return false;
+}
+
 void tracer_release(struct traced *process, struct tracee *first)
 {
 	if (first)

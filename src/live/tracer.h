@@ -157,6 +157,9 @@ void tracer_resume(struct tracee *tracee);
  */
 size_t tracer_hold(struct tracer *tracer, struct traced *process, bool dying, int64_t deadline);
 
+/* Whether PROCESS, which tracer_hold() has stopped, has been killed all the same. */
+bool tracer_was_killed(const struct traced *process);
+
 /* Let go what tracer_hold() stopped, FIRST (may be NULL) before all others. */
 void tracer_release(struct traced *process, struct tracee *first);
 

@@ -202,6 +202,15 @@ static json_t *time_object(struct json *j, const struct snapshot *snapshot)
 	return ret;
 }
 
+static json_t *full_core_object(struct out *o, const struct snapshot *snapshot)
+{
+	json_t *ret = json_object();
+
+	out_put(o, ret, "bytes", json_integer((json_int_t)snapshot->full_core.bytes));
+	out_put(o, ret, "held_seconds", json_real((double)snapshot->full_core.held / 1e9));
+	return ret;
+}
+
 static json_t *host_object(struct out *o, const struct host *host)
 {
 	json_t *ret = json_object();
@@ -617,6 +626,8 @@ static void fill_report(struct json *j, json_t *report, const struct render_file
 	out_put_string(&j->out, report, "id", snapshot->id);
 	out_put(&j->out, report, "verdict", verdict_object(&j->out, &findings->verdict));
 	out_put(&j->out, report, "time", time_object(j, snapshot));
+	if (snapshot->full_core.bytes)
+		out_put(&j->out, report, "full_core", full_core_object(&j->out, snapshot));
 	out_put(&j->out, report, "host", host_object(&j->out, &snapshot->host));
 	out_put(&j->out, report, "process", process_json(&j->out, &snapshot->process));
 	out_put(&j->out, report, "death", death_object(j, &snapshot->death));

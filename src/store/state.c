@@ -399,6 +399,8 @@ static const struct field snapshot_record_fields[] = {
 	F(struct snapshot, time.death),
 	F(struct snapshot, time.finalization),
 	F(struct snapshot, time.frozen),
+	F(struct snapshot, full_core.bytes),
+	F(struct snapshot, full_core.held),
 	F(struct snapshot, unredacted),
 	RECORD(struct snapshot, process, process_record),
 	RECORD(struct snapshot, death, death_record),

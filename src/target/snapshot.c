@@ -73,9 +73,18 @@ static void close_modules(struct snapshot *snapshot)
 	snapshot->modules.n = 0;
 }
 
+void snapshot_drop_bulk(struct snapshot *snapshot)
+{
+	if (snapshot->bulk.has_file)
+		close(snapshot->bulk.file);
+	snapshot->bulk.has_file = false;
+	snapshot->bulk.file = -1;
+}
+
 void snapshot_deinit(struct snapshot *snapshot)
 {
 	close_modules(snapshot);
+	snapshot_drop_bulk(snapshot);
 	arena_deinit(&snapshot->arena);
 	memset(snapshot, 0, sizeof(*snapshot));
 }
@@ -88,21 +97,50 @@ static bool has_gap(const gaps *list, const struct gap *gap)
 	return false;
 }
 
-struct error *snapshot_take_scene(struct snapshot *to, struct snapshot *from)
+// FROM's gaps that TO has not, those about WHAT alone unless that is NULL. The texts are FROM's.
+static struct error *take_gaps(struct snapshot *to, const struct snapshot *from, const char *what)
 {
 	for (size_t i = 0; i < from->gaps.n; i++) {
-		if (has_gap(&to->gaps, &from->gaps.v[i]))
+		if ((what && strcmp(from->gaps.v[i].what, what) != 0) ||
+		    has_gap(&to->gaps, &from->gaps.v[i]))
 			continue;
 		struct gap *gap = LIST_ADD(&to->arena, &to->gaps);
 		if (!gap)
 			return error_nomem();
 		*gap = from->gaps.v[i];
 	}
+	return NULL;
+}
+
+static void move_bulk(struct snapshot *to, struct snapshot *from)
+{
+	snapshot_drop_bulk(to);
+	to->bulk = from->bulk;
+	from->bulk = (struct bulk){};
+	memcpy(&to->full_core, &from->full_core, sizeof(to->full_core));
+}
+
+struct error *snapshot_take_bulk(struct snapshot *to, struct snapshot *from)
+{
+	struct error *err = take_gaps(to, from, FULL_CORE);
+
+	move_bulk(to, from);
+	arena_adopt(&to->arena, &from->arena);
+	return err;
+}
+
+struct error *snapshot_take_scene(struct snapshot *to, struct snapshot *from)
+{
+	struct error *err = take_gaps(to, from, NULL);
+
+	if (err)
+		return err;
 	close_modules(to);
 	memcpy(&to->threads, &from->threads, sizeof(to->threads));
 	memcpy(&to->mappings, &from->mappings, sizeof(to->mappings));
 	memcpy(&to->modules, &from->modules, sizeof(to->modules));
 	to->memory = from->memory;
+	move_bulk(to, from);
 	to->python = from->python;
 	to->process.maps = from->process.maps;
 	to->time.finalization = from->time.death;

@@ -169,6 +169,20 @@ struct segment {
 /* Sorted by address, not overlapping. */
 typedef LIST(struct segment) segments;
 
+/*
+ * The whole memory, where it was asked for: it went straight into a file while the process was held,
+ * since it is more than we should hold ourselves. No dump has it.
+ */
+#define FULL_CORE "full core" /* what gaps in it are called */
+
+struct bulk {
+	bool has_file;
+	int file;	   /* without a name: what nobody makes one of is gone when this is closed */
+	segments segments; /* what is in the file */
+	uint64_t end;	   /* the offset behind everything that may have been written to it */
+	char *failed;	   /* why there is no file though it was wanted; NULL: nothing is wrong */
+};
+
 struct socket {
 	char *family, *type;	     /* "inet", "stream"; NULL unknown */
 	char *local, *peer, *state;  /* "127.0.0.1:8000", "127.0.0.1:51234", "CLOSE_WAIT"; NULL unknown */
@@ -376,6 +390,11 @@ struct snapshot {
 	LIST(struct mapping) mappings; /* by address */
 	LIST(struct module) modules;
 	regions memory;
+	struct bulk bulk;
+	struct {
+		uint64_t bytes; /* of the whole memory were copied, 0: none */
+		int64_t held;	/* nanoseconds that the process was held for it */
+	} full_core;
 	struct python_hint python;
 	LIST(struct log) logs;
 	struct { double interval; LIST(struct sample) samples; } timeline;
@@ -396,7 +415,7 @@ struct snapshot {
  * strings that may not be NULL are "", raw texts have their NUL.
  */
 void snapshot_init(struct snapshot *snapshot);
-void snapshot_deinit(struct snapshot *snapshot); /* closes module fds too */
+void snapshot_deinit(struct snapshot *snapshot); /* closes files that it has open, too */
 
 /* NULL when there is none. They rely on the orders named above. */
 const struct mapping *snapshot_mapping_at(const struct snapshot *snapshot, taddr at);
@@ -423,6 +442,16 @@ struct error *snapshot_parse_maps(struct snapshot *snapshot) __attribute__((warn
 
 /* FROM with everything that it points to copied into ARENA. */
 struct error *sender_copy(struct arena *arena, const struct sender *from, struct sender *to)
+	__attribute__((warn_unused_result));
+
+/* Let go of the file with the whole memory; the numbers stay. */
+void snapshot_drop_bulk(struct snapshot *snapshot);
+
+/*
+ * Put the whole memory of FROM, with the gaps in it, in the place of that of TO, which has whatever
+ * FROM points to from then on: FROM is of no use but to be deinitialised, before TO.
+ */
+struct error *snapshot_take_bulk(struct snapshot *to, struct snapshot *from)
 	__attribute__((warn_unused_result));
 
 /*

@@ -77,10 +77,48 @@ static void test_scene_takes_the_place_of_what_was_captured_later(void **state)
 	assert_int_equal(fcntl(scene_fd, F_GETFD), -1);
 }
 
+// A file for the whole memory, in one segment.
+static int add_bulk(struct snapshot *s)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	s->bulk = (struct bulk){ .has_file = true, .file = fd };
+	s->full_core.bytes = 4096;
+	s->full_core.held = 5;
+	*LIST_ADD(&s->arena, &s->bulk.segments) = (struct segment){ .at = 0x5000, .size = 4096 };
+	assert_null(gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL, "cut"));
+	assert_null(gaps_add(&s->arena, &s->gaps, "b", NULL, "something else"));
+	return fd;
+}
+
+static void test_whole_memory_moves_with_its_gaps_alone(void **state)
+{
+	struct snapshot to, from;
+
+	(void)state;
+	snapshot_init(&to);
+	snapshot_init(&from);
+	int first = add_bulk(&from), second = add_bulk(&to);
+	to.gaps.n = 0;
+	assert_null(snapshot_take_bulk(&to, &from));
+	assert_int_equal(fcntl(second, F_GETFD), -1);
+	snapshot_deinit(&from);
+	assert_true(fcntl(first, F_GETFD) >= 0);
+	assert_int_equal(to.bulk.file, first);
+	assert_int_equal(to.bulk.segments.v[0].at, 0x5000);
+	assert_int_equal(to.gaps.n, 1);
+	assert_string_equal(to.gaps.v[0].why, "cut");
+	snapshot_drop_bulk(&to);
+	assert_int_equal(fcntl(first, F_GETFD), -1);
+	assert_int_equal(to.full_core.bytes, 4096);
+	snapshot_deinit(&to);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scene_takes_the_place_of_what_was_captured_later),
+		cmocka_unit_test(test_whole_memory_moves_with_its_gaps_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
