@@ -1,20 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The exceptions that threads are handling, against what sys.exc_info() says in them."""
-import pytest
-
 from conftest import HANDLING
-
-CASES = [
-    "none-handled",
-    "simple",
-    "nested",
-    "left-inner",
-    "in-generator",
-    "around-generator",
-    "through-generators",
-    "from-none",
-]
-
 
 def chain(exception):
     """An exception of a report as the victim tells it."""
@@ -31,24 +17,21 @@ def chain(exception):
     return ret or None
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_exception_that_a_killed_thread_was_handling(pcatch, every_python, case):
-    report = pcatch.catch(every_python, HANDLING, case)
-    thread = report.thread(report.process["pid"])
-    assert chain(thread["exception"]) == report.truth["main"]
-    assert thread["raised"] is None
-    for exception in report.truth["main"] or []:
+def test_exceptions_that_the_threads_of_a_killed_process_were_handling(pcatch, every_python):
+    report = pcatch.catch(every_python, HANDLING, "all-in-threads")
+    told = dict(report.truth["threads"], MainThread=report.truth["main"])
+    said = {t["python_name"]: t for t in report.json["threads"]}
+    assert {name: chain(said[name]["exception"]) for name in said} == told
+    assert told["none_handled"] is None and told["in_thread"][0]["type"] != "ValueError"
+    assert not [thread["raised"] for thread in said.values() if thread["raised"]]
+    for exception in [e for exceptions in told.values() for e in exceptions or []]:
         assert "%s: %s" % (exception["type"], exception["message"]) in report.text
-    assert report.truth["main"] or "    handling " not in report.text
 
 
-def test_exception_that_another_thread_was_handling(pcatch, every_python):
-    report = pcatch.catch(every_python, HANDLING, "in-thread")
-    assert report.truth["worker"][0]["message"] == "[Errno 2] No such file: 'gone.txt'"
-    main = report.thread(report.process["pid"])
-    assert main["exception"] is None
-    others = [t for t in report.json["threads"] if t is not main and t.get("exception")]
-    assert [chain(thread["exception"]) for thread in others] == [report.truth["worker"]]
+def test_thread_that_handles_nothing_shows_nothing(pcatch, any_python):
+    report = pcatch.catch(any_python, HANDLING, "none-handled")
+    assert report.thread(report.process["pid"])["exception"] is None
+    assert "    handling " not in report.text
 
 
 def test_exception_handled_at_an_os_exit(pcatch, any_python):

@@ -34,13 +34,19 @@ def test_normal_end_of_python_is_clean(pcatch, python):
     assert (report.cause, report.status) == ("clean-exit", 0)
 
 
-@pytest.mark.parametrize("how", ["attach", "run"])
-def test_os_exit_in_a_worker_thread_is_found_with_its_line(pcatch, every_python, how):
-    report = pcatch.catch(every_python, DEATHS, "hard-exit", how=how)
+def check_os_exit(report):
     assert (report.cause, report.status) == ("os-exit", 7)
     assert report.death["thread"] == report.truth["tid"]
     assert_python_frames(report.dying, report.truth["frames"], callees=0)
     assert "deaths.py" in report.text
+
+
+def test_os_exit_in_a_worker_thread_is_found_with_its_line(pcatch, every_python):
+    check_os_exit(pcatch.catch(every_python, DEATHS, "hard-exit"))
+
+
+def test_os_exit_of_a_python_that_was_started_is_found_too(pcatch, any_python):
+    check_os_exit(pcatch.catch(any_python, DEATHS, "hard-exit", how="run"))
 
 
 def test_os_exit_0_is_os_exit_too(pcatch, python):

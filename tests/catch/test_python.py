@@ -27,24 +27,16 @@ def test_segfault_under_faulthandler_shows_the_fault_not_the_reraise(
     assert "raise" not in report.functions()[:3]
 
 
-def test_segfault_without_faulthandler(pcatch, python):
+def test_segfault_without_faulthandler_names_the_program_s_own_line_and_the_fault(pcatch, python):
     report = pcatch.catch(python, DEATHS, "segfault")
     assert report.cause == "native-crash"
     assert_python_frames(report.dying, report.truth["frames"])
-
-
-def test_the_line_that_died_is_in_the_summary_or_right_below(pcatch, python):
-    report = pcatch.catch(python, DEATHS, "segfault")
-    line = report.truth["frames"][0]["line"]
-    assert "deaths.py:%d" % line in report.said, report.said
-
-
-def test_the_summary_of_a_crash_names_the_program_s_own_line_and_the_fault(pcatch, python):
-    report = pcatch.catch(python, DEATHS, "segfault")
     line = report.truth["frames"][0]["line"]
     assert "deaths.py:%d" % line in report.summary
     assert "through string_at" in report.summary
     assert "null pointer" in report.summary
+    # At the death, too, in the summary or right below.
+    assert "deaths.py:%d" % line in report.said, report.said
 
 
 def test_abort_is_an_abort(pcatch, every_python):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import DEATHS, assert_python_frames, until
+from conftest import DEATHS, ENDINGS, assert_python_frames, until
 
 
 def kill_by_stranger(pcatch, pid, name):
@@ -203,3 +203,9 @@ def test_closed_terminal_is_named(pcatch, victim):
         if not reaped:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def test_sigtrap_of_the_targets_own_ends_it(pcatch, any_python):
+    report = pcatch.catch(any_python, ENDINGS, "own-trap")
+    assert report.status == -signal.SIGTRAP
+    assert (report.cause, report.signal["name"]) == ("terminated-by-signal", "SIGTRAP")

@@ -33,22 +33,33 @@ def check(truth, report):
     assert not report.json["gaps"], report.json["gaps"]
 
 
-@pytest.mark.parametrize("how", ["snapshot", "killed"])
-def test_every_task_is_told_with_its_chain(pcatch, every_python, how):
+def need_tasks(python):
     need_attach()
-    if "/2.7" in every_python:
+    if "/2.7" in python:
         pytest.skip("CPython 2.7 has no asyncio")
-    if "/3.6" in every_python:
+    if "/3.6" in python:
         pytest.skip("CPython 3.6 keeps its tasks where they cannot be found")
-    victim = pcatch.start(every_python, VICTIM)
+
+
+def check_snapshot(pcatch, *command):
+    victim = pcatch.start(*command)
     truth = victim.truth
-    if how == "snapshot":
-        done = pcatch.call("snapshot", "-q", "-o", pcatch.out, truth["pid"])
-        assert done.status == 0, done
-        victim.go()
-        victim.wait()
-        check(truth, pcatch.report())
-        return
+    done = pcatch.call("snapshot", "-q", "-o", pcatch.out, truth["pid"])
+    assert done.status == 0, done
+    victim.go()
+    victim.wait()
+    check(truth, pcatch.report())
+
+
+def test_every_task_is_told_with_its_chain(pcatch, every_python):
+    need_tasks(every_python)
+    check_snapshot(pcatch, every_python, VICTIM)
+
+
+def test_tasks_of_a_killed_process_are_told(pcatch, any_python):
+    need_tasks(any_python)
+    victim = pcatch.start(any_python, VICTIM)
+    truth = victim.truth
     watcher = pcatch.attach(truth["pid"])
     os.kill(truth["pid"], signal.SIGKILL)
     victim.wait()
@@ -57,20 +68,12 @@ def test_every_task_is_told_with_its_chain(pcatch, every_python, how):
 
 
 @pytest.mark.parametrize("kind", ["pure", "eager", "factory"])
-def test_tasks_of_every_make_are_told(pcatch, every_python, kind):
-    need_attach()
-    if "/2.7" in every_python or "/3.6" in every_python:
-        pytest.skip("CPython 2.7 has no asyncio, and 3.6 keeps its tasks where they cannot be found")
+def test_tasks_of_every_make_are_told(pcatch, python, kind):
+    need_tasks(python)
     has = "import asyncio; asyncio.eager_task_factory"
-    if kind == "eager" and pcatch.start(every_python, "-c", has).wait():
-        pytest.skip("no eager tasks in " + every_python)
-    victim = pcatch.start(every_python, VICTIM, kind)
-    truth = victim.truth
-    done = pcatch.call("snapshot", "-q", "-o", pcatch.out, truth["pid"])
-    assert done.status == 0, done
-    victim.go()
-    victim.wait()
-    check(truth, pcatch.report())
+    if kind == "eager" and pcatch.start(python, "-c", has).wait():
+        pytest.skip("no eager tasks in " + python)
+    check_snapshot(pcatch, python, VICTIM, kind)
 
 
 def test_tasks_of_anyios_groups_are_told_with_who_waits_for_them(pcatch):

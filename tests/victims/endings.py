@@ -164,11 +164,6 @@ def cyclic():
     raise first
 
 
-def no_such_file():
-    say()
-    open("/nonexistent/file")
-
-
 def huge_message():
     say()
     raise RuntimeError("x" * (1 << 20))
@@ -179,39 +174,18 @@ def secret_told():
     raise RuntimeError("cannot log in:\npassword=hunter2hunter2\nnor to http://u:swordfish@db/")
 
 
-def noted():
-    error = ValueError("with notes")
-    error.add_note("first note")
-    error.add_note("second\nnote")
-    say()
-    raise error
-
-
 def grouped():
-    """Groups in groups, one with more members than anybody wants to see."""
+    """Groups in groups, one with more members than anybody wants to see, one without end."""
     inner = ExceptionGroup("inner", [KeyError(i) for i in range(100)])
     cause = TypeError("of a member")
     member = ValueError("a member")
     member.__cause__ = cause
-    say()
-    raise ExceptionGroup("outer", [member, inner])
-
-
-def deep_groups():
-    error = ValueError("deepest")
+    deep = ValueError("deepest")
     for i in range(200):
-        error = ExceptionGroup(str(i), [error, KeyError(i)])
-    say()
-    raise error
-
-
-def from_cause():
-    try:
-        {}["key"]
-    except KeyError as error:
-        cause = error
-    error = ValueError("with a cause")
-    error.__cause__ = cause
+        deep = ExceptionGroup(str(i), [deep, KeyError(i)])
+    error = ExceptionGroup("outer", [member, inner, deep])
+    error.add_note("first note")
+    error.add_note("second\nnote")
     say()
     raise error
 
@@ -244,6 +218,24 @@ def decoded():
 def renamed():
     say()
     os.rename("/nonexistent/a", "/nonexistent/b")
+
+
+def no_such_file():
+    say()
+    open("/nonexistent/file")
+
+
+def sentences():
+    """All of these, each the cause of the next."""
+    global say
+    say()
+    say, error = lambda: None, None
+    for fail in (encoded, encoded_two, decoded, renamed, no_such_file):
+        try:
+            fail()
+        except Exception as failed:
+            failed.__cause__, error = error, failed
+    raise error
 
 
 class OwnError(Exception):
@@ -285,7 +277,4 @@ def hook_replaced():
 
 
 if __name__ == "__main__":
-    if sys.argv[1] in ("noted", "grouped", "deep-groups") and sys.version_info < (3, 11):
-        say()
-        sys.exit(0)
     globals()[sys.argv[1].replace("-", "_")]()

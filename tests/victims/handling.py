@@ -2,7 +2,8 @@
 """handling.py HOW: a Python process of any version from 2.7 on that handles an exception.
 
 It prints as one line of JSON what sys.exc_info() says in each thread, waits for stdin, and is
-killed where it stands.
+killed where it stands. all-in-threads: the main thread handles one exception, and a thread of each
+way that is named so another in that way.
 """
 import json
 import os
@@ -32,7 +33,18 @@ def info():
     return chain or None
 
 
+class Told:
+    """What threads have said, each of which waits for ever once it has."""
+
+    threads, once = {}, threading.Semaphore(0)
+
+
 def say(**threads):
+    name = threading.current_thread().name
+    if name != "MainThread":
+        Told.threads[name] = info()
+        Told.once.release()
+        threading.Event().wait()
     truth = {"pid": os.getpid(), "python": sys.version.split()[0], "main": info()}
     truth.update(threads)
     os.write(1, json.dumps(truth).encode() + b"\n")
@@ -56,13 +68,6 @@ def nothing():
 def none_handled():
     nothing()
     say()
-
-
-def simple():
-    try:
-        fail(ValueError, "simple")
-    except ValueError:
-        say()
 
 
 def nested():
@@ -134,22 +139,10 @@ def through_generators():
 
 
 def in_thread():
-    told = {}
-    ready, over = threading.Event(), threading.Event()
-
-    def work():
-        try:
-            fail(OSError, 2, "No such file", "gone.txt")
-        except OSError:
-            told["worker"] = info()
-            ready.set()
-            over.wait()
-
-    thread = threading.Thread(target=work, name="worker")
-    thread.daemon = True
-    thread.start()
-    ready.wait()
-    say(**told)
+    try:
+        fail(OSError, 2, "No such file", "gone.txt")
+    except OSError:
+        say()
 
 
 def from_none():
@@ -175,6 +168,20 @@ def raising():
         os.write(1, json.dumps(truth).encode() + b"\n")
         os.read(0, 1)
         library.raise_and_crash()
+
+
+def all_in_threads():
+    ways = [none_handled, nested, left_inner, in_generator, around_generator, through_generators,
+            in_thread, from_none]
+    for way in ways:
+        thread = threading.Thread(target=way, name=way.__name__)
+        thread.daemon = True
+        thread.start()
+        Told.once.acquire()
+    try:
+        fail(ValueError, "simple")
+    except ValueError:
+        say(threads=Told.threads)
 
 
 def exit_code():
