@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Exceptions in memory made by hand for every layout: a thread that handles a ValueError, which came
- * of a KeyError, with a traceback through two frames, and raises another one.
+ * Exceptions in memory made by hand for every layout: a thread that handles a ValueError, which
+ * came of a KeyError, with a traceback through two frames, and raises another one.
  */
 #include "walk/pyexcept.h"
 
@@ -325,6 +325,173 @@ static void sizes_that_are_none_leave_the_rest(void **unused)
 	}
 }
 
+// Every layout, with and without a GIL.
+static size_t layouts(struct py_layout *ret)
+{
+	size_t n = 0;
+
+	FOR_LAYOUTS(py) {
+		ret[n++] = *py;
+		if (!py->free_threaded_offsets)
+			continue;
+		ret[n] = *py;
+		ret[n].offsets = *py->free_threaded_offsets;
+		ret[n++].free_threaded = true;
+	}
+	return n;
+}
+
+// A small int.
+static taddr number(struct fake *f, uint32_t value)
+{
+	const union py_offsets *o = &f->py.offsets;
+	taddr type = fake_type(f, "int"), ret = fake_room(f, 64);
+
+	fake_put64(f, type + o->type_flags, (uint64_t)1 << (o->int_value == PY_NONE ? 24 : 23));
+	fake_point(f, ret + o->object_type, type, "type of a number");
+	if (o->int_value != PY_NONE) {
+		fake_put64(f, ret + o->int_value, value);
+		return ret;
+	}
+	fake_put64(f, ret + (o->long_tag == PY_NONE ? o->object_size : o->long_tag),
+		   o->long_tag == PY_NONE ? 1 : 1 << 3);
+	fake_put32(f, ret + o->long_digits, value);
+	return ret;
+}
+
+enum { OS_ERROR, RENAMED, ENCODED, DECODED, TRANSLATED, SYNTAX, EXIT, STOPPED, SENTENCES };
+
+// The scene's thread handles an exception of KIND that has its words in fields of its own.
+static void say_by_fields(struct scene *s, int kind)
+{
+	static const char *const names[SENTENCES] = {
+		"OSError", "OSError", "UnicodeEncodeError", "UnicodeDecodeError",
+		"UnicodeTranslateError", "SyntaxError", "SystemExit", "StopIteration",
+	};
+	struct fake *f = &s->f;
+	const union py_offsets *o = &f->py.offsets;
+	bool codec = kind == ENCODED || kind == DECODED || kind == TRANSLATED;
+	bool os = kind == OS_ERROR || kind == RENAMED;
+	taddr type = class(f, names[kind], s->base), args;
+	taddr e = exception(s, type, kind == EXIT ? "gone" : "done", &args);
+	const struct {
+		uint32_t at;
+		taddr what;
+	} fields[] = {
+		{ os ? o->exc_os_errno : PY_NONE, number(f, 2) },
+		{ os ? o->exc_os_strerror : PY_NONE, text(f, "No such file") },
+		{ os ? o->exc_os_filename : PY_NONE, text(f, "a") },
+		{ kind == RENAMED ? o->exc_os_filename2 : PY_NONE, text(f, "b") },
+		{ codec ? o->exc_unicode_encoding : PY_NONE, text(f, "ascii") },
+		{ codec ? o->exc_unicode_object : PY_NONE,
+		  kind == DECODED		? fake_bytes(f, "ab\xff", 3)
+		  : f->py.names_are_bytes	? 0
+						: fake_str(f, "ab\xe9", 3, 1, false, true) },
+		{ codec ? o->exc_unicode_reason : PY_NONE, text(f, "no reason") },
+		{ kind == SYNTAX ? o->exc_syntax_message : PY_NONE, text(f, "invalid syntax") },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (fields[i].at != PY_NONE)
+			fake_point(f, e + fields[i].at, fields[i].what, "a field");
+	if (codec) {
+		fake_put64(f, e + o->exc_unicode_start, kind == TRANSLATED ? 0 : 2);
+		fake_put64(f, e + o->exc_unicode_end, 3);
+	}
+	taddr at = s->item ? s->item : f->threads[0];
+	uint32_t held = s->item ? o->handled_value : o->tstate_handled_value;
+	uint32_t held_type = s->item ? o->handled_type : o->tstate_handled_type;
+	fake_point(f, at + held, e, "what is held");
+	if (held_type != PY_NONE)
+		fake_point(f, at + held_type, type, "class of what is held");
+}
+
+// What Python prints behind the name of the class.
+static const char *sentence(const struct py_layout *py, int kind)
+{
+	switch (kind) {
+	case OS_ERROR:
+		return "[Errno 2] No such file: 'a'";
+	case RENAMED:
+		if (py->offsets.exc_os_filename2 == PY_NONE)
+			return "[Errno 2] No such file: 'a'";
+		return "[Errno 2] No such file: 'a' -> 'b'";
+	case ENCODED:
+		return "'ascii' codec can't encode character '\\xe9' in position 2: no reason";
+	case DECODED:
+		return "'ascii' codec can't decode byte 0xff in position 2: no reason";
+	case TRANSLATED:
+		return "can't translate characters in position 0-2: no reason";
+	case SYNTAX:
+		return "invalid syntax";
+	default:
+		return kind == EXIT ? "gone" : "done";
+	}
+}
+
+static void sentences_are_made_of_fields(void **unused)
+{
+	struct py_layout all[32];
+	size_t n = layouts(all);
+
+	(void)unused;
+	for (size_t i = 0; i < n * SENTENCES; i++) {
+		_cleanup_(scene_deinit) struct scene s = {};
+		_cleanup_(py_state_deinit) struct py_state state = {};
+		const struct py_layout *py = &all[i / SENTENCES];
+		int kind = i % SENTENCES;
+
+		// 2.7's texts are not made by hand here.
+		if (py->names_are_bytes && (kind == ENCODED || kind == TRANSLATED))
+			continue;
+		scene_make(&s, py);
+		say_by_fields(&s, kind);
+		walk(&s, &state);
+		const struct py_exception *e = thread(&s, &state, 0)->handled;
+		assert_non_null(e);
+		if (!e->message || strcmp(e->message, sentence(py, kind)) != 0)
+			fail_msg("%u.%u%s, %s: %s, should be %s", PY_MAJOR(py->version),
+				 PY_MINOR(py->version), py->free_threaded ? " without a GIL" : "",
+				 e->type, e->message ? e->message : "nothing", sentence(py, kind));
+	}
+}
+
+static void broken_fields_leave_the_exception(void **unused)
+{
+	static const uint64_t values[] = { 0, 1, 8, 0x7fffdeadbee8, (uint64_t)1 << 60, UINT64_MAX };
+	struct py_layout all[32];
+	size_t n = layouts(all);
+
+	(void)unused;
+	for (size_t i = 0; i < n * SENTENCES; i++) {
+		_cleanup_(scene_deinit) struct scene s = {};
+		const union py_offsets *o = &s.f.py.offsets;
+
+		scene_make(&s, &all[i / SENTENCES]);
+		s.f.n_pointers = 0;
+		say_by_fields(&s, i % SENTENCES);
+		taddr at = s.item ? s.item : s.f.threads[0];
+		taddr e = fake_get64(&s.f, at + (s.item ? o->handled_value
+							: o->tstate_handled_value));
+		// Where a slice begins and ends is a number, and no less the target's.
+		s.f.pointers[s.f.n_pointers++].at = e + o->exc_unicode_start;
+		s.f.pointers[s.f.n_pointers++].at = e + o->exc_unicode_end;
+		for (size_t k = 0; k < s.f.n_pointers; k++) {
+			taddr where = s.f.pointers[k].at;
+			uint64_t right = fake_get64(&s.f, where);
+
+			for (size_t j = 0; j < ARRAY_SIZE(values); j++) {
+				_cleanup_(py_state_deinit) struct py_state state = {};
+
+				fake_put64(&s.f, where, values[j]);
+				walk(&s, &state);
+				expect_sane(&state);
+			}
+			fake_put64(&s.f, where, right);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +500,8 @@ int main(void)
 		cmocka_unit_test(loops_end),
 		cmocka_unit_test(wild_pointers_are_a_gap_or_nothing),
 		cmocka_unit_test(sizes_that_are_none_leave_the_rest),
+		cmocka_unit_test(sentences_are_made_of_fields),
+		cmocka_unit_test(broken_fields_leave_the_exception),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
