@@ -19,6 +19,7 @@
 #include "lastwords.h"
 #include "merge.h"
 #include "names.h"
+#include "scene.h"
 #include "symbols.h"
 #include "traceback.h"
 #include "trend.h"
@@ -519,6 +520,7 @@ static struct error *read_python(struct analysis *a)
 	to->library = hint->module;
 	to->free_threaded = hint->free_threaded || a->py.free_threaded;
 	to->published_layout = a->py.published_layout;
+	to->published_asyncio = a->py.published_asyncio;
 	to->finalizing = a->py.finalizing;
 	to->gil_known = a->py.have_gil;
 	to->gc_known = a->py.have_gc;
@@ -592,26 +594,6 @@ static struct error *explain_fault(struct analysis *a)
 	return last_words_from_memory(f, &a->images, &a->fatal);
 }
 
-// What every abort() and raise() has on top, whoever called it.
-static bool is_dying_machinery(const char *function)
-{
-	static const char *const names[] = {
-		"abort", "raise", "gsignal", "kill", "tgkill", "pthread_kill",
-		"__pthread_kill_implementation", "__pthread_kill_internal", "__GI_raise",
-		"__GI_abort", "__libc_message", "__libc_message_impl", "malloc_printerr",
-		"__assert_fail", "__assert_fail_base", "__restore_rt", "__GI___assert_fail",
-		"__fortify_fail", "__stack_chk_fail", "__chk_fail", "__kernel_rt_sigreturn",
-		"__cxxabiv1::__terminate(void (*)())", "std::terminate()",
-		"__gnu_cxx::__verbose_terminate_handler()", "_Py_FatalErrorFunc", "Py_FatalError",
-		"fatal_error", "fatal_error_exit", "__cxa_throw",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(function, names[i]))
-			return true;
-	return false;
-}
-
 static struct error *sign_frames(struct findings *f, const struct stack *stack, bool python_only)
 {
 	for (size_t i = 0; i < stack->frames.n && f->signature_frames.n < SIGNATURE_FRAMES; i++) {
@@ -622,8 +604,9 @@ static struct error *sign_frames(struct findings *f, const struct stack *stack, 
 			continue;
 		if (frame->kind == FRAME_NATIVE && !name)
 			name = frame->module ? path_basename(frame->module->path) : NULL;
+		// What every abort() and raise() has on top, whoever called it.
 		if (!name || (!f->signature_frames.n && frame->kind == FRAME_NATIVE &&
-			      is_dying_machinery(name)))
+			      scene_is_plumbing(name)))
 			continue;
 		char **to = LIST_ADD(&f->arena, &f->signature_frames);
 		if (!to)

@@ -150,7 +150,8 @@ struct python_findings {
 	bool present;
 	char *version; /* "3.11.2" or "3.11" */
 	char *library; /* path of the module */
-	bool published_layout; /* offsets came from the target itself */
+	bool published_layout;	/* offsets came from the target itself */
+	bool published_asyncio; /* those of its module _asyncio, too */
 	bool free_threaded, finalizing;
 	bool gil_known;
 	pid_t gil_holder; /* 0: nobody */

@@ -184,8 +184,7 @@ const struct frame *scene_own_frame(const struct findings *findings)
 	return own_frame(findings->dying);
 }
 
-// How raise(), abort() and their callers are made in the C libraries and in CPython.
-static bool is_plumbing(const char *function)
+bool scene_is_plumbing(const char *function)
 {
 	static const char *const names[] = {
 		"raise",
@@ -233,6 +232,7 @@ static bool is_plumbing(const char *function)
 		"os_abort",
 		"os_abort_impl",
 		"__restore_rt",
+		"__kernel_rt_sigreturn",
 		"syscall",
 		NULL,
 	};
@@ -250,7 +250,7 @@ const struct frame *scene_native_frame(const struct findings *findings)
 
 		if (!first)
 			first = frame;
-		if (frame->function && !is_plumbing(frame->function))
+		if (frame->function && !scene_is_plumbing(frame->function))
 			return frame;
 	}
 	return first;

@@ -32,8 +32,14 @@ bool scene_is_python(const struct findings *findings);
 const struct frame *scene_python_frame(const struct findings *findings);
 /* ... that is in neither the standard library nor an installed package */
 const struct frame *scene_own_frame(const struct findings *findings);
-/* ... that is not part of how raise(), abort(), assert() and the like are made */
+/* ... that is not plumbing */
 const struct frame *scene_native_frame(const struct findings *findings);
+
+/*
+ * Is FUNCTION a part of how raise(), abort(), assert() and the like are made in the C libraries
+ * and in CPython, whoever called them?
+ */
+bool scene_is_plumbing(const char *function);
 
 /* The dying thread's native frame of one of NAMES (NULL-terminated), NULL when there is none. */
 const struct frame *scene_native_named(const struct findings *findings, const char *const *names);

@@ -476,6 +476,9 @@ static json_t *python_object(struct json *j, const struct python_findings *pytho
 	out_put(&j->out, ret, "free_threaded", json_boolean(python->free_threaded));
 	out_put_known(&j->out, ret, "library", python->library);
 	out_put(&j->out, ret, "layout", json_string(python->published_layout ? "published" : "table"));
+	if (python->tasks.n)
+		out_put(&j->out, ret, "asyncio_layout",
+			json_string(python->published_asyncio ? "published" : "table"));
 	out_put(&j->out, ret, "finalizing", json_boolean(python->finalizing));
 	out_put(&j->out, ret, "gil_holder",
 		python->gil_known && python->gil_holder > 0 ? json_integer(python->gil_holder)

@@ -578,10 +578,13 @@ static void section_python(struct page *page, const struct findings *findings)
 	if (!python->present)
 		return;
 	page_section(page, "python", PAGE_SHOWN, "Python:");
-	page_field(page, "version", STYLE_PLAIN, "CPython %s%s in %s",
+	bool mixed = python->tasks.n && !python->published_asyncio;
+	page_field(page, "version", STYLE_PLAIN, "CPython %s%s in %s%s%s",
 		   python->version ? python->version : "?",
 		   python->free_threaded ? ", free-threaded" : "",
-		   python->library ? python->library : "an unknown module");
+		   python->library ? python->library : "an unknown module",
+		   python->published_layout ? ", read by the offsets that it publishes" : "",
+		   python->published_layout && mixed ? ", its tasks by those known here" : "");
 	if (python->gil_known)
 		print_gil_holder(page, findings);
 	if (python->gc_running)

@@ -249,7 +249,9 @@ struct error *py_layout_read_published_asyncio(const struct mem *mem, taddr at, 
 	if (task_size > OFFSET_MAX_SMALL)
 		return bad_published("the end of a task", task_size);
 	err = check_task(&offsets, task_size);
-	if (!err)
-		layout->offsets = offsets;
-	return err;
+	if (err)
+		return err;
+	layout->offsets = offsets;
+	layout->asyncio_from_target = true;
+	return NULL;
 }

@@ -166,6 +166,7 @@ struct py_layout {
 	/* The same for what _asyncio publishes in section .AsyncioDebug. */
 	const union py_offsets *published_asyncio;
 	bool from_target; /* the offsets are the published ones */
+	bool asyncio_from_target; /* those that the module _asyncio publishes, too */
 	bool newer; /* than every row: that of the newest, good for nothing but what is published */
 	bool free_threaded;
 };

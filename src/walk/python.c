@@ -48,24 +48,36 @@ struct located {
 	size_t depth;		/* of its stack, 0 is the innermost */
 };
 
+// What a walk is to bring beside the frames, and how much of these.
+struct wanted {
+	bool names, exceptions, tasks, locals;
+	size_t threads, frames; // as many at most
+};
+
+static const struct wanted all_there_is = { .names = true,
+					    .exceptions = true,
+					    .tasks = true,
+					    .locals = true,
+					    .threads = PY_MAX_THREADS,
+					    .frames = PY_MAX_FRAMES };
+static const struct wanted frames_alone = { .threads = PY_MAX_THREADS, .frames = PY_MAX_FRAMES };
+static const struct wanted some_frames = { .threads = 64, .frames = 4 };
+
 struct walk {
 	const struct mem *mem;
 	const struct py_layout *py;
 	struct py_frames f;
 	taddr runtime;
-	bool names;	/* of threads, too */
-	bool capture;	/* touch only */
-	bool exceptions; /* are wanted too */
+	struct wanted wanted;
+	bool capture; /* touch only */
 	int64_t deadline;
 	bool out_of_time;
-	size_t max_threads, max_frames;
 	struct py_state *state;
 	struct seen interpreters, threads, frames;
 	struct cursor *cursors;
 	size_t n_cursors, cursors_room;
 	unsigned until_clock;
 	int good_frames; /* whose code was read */
-	bool locals;
 	LIST(struct { taddr at, interpreter; }) tstates; /* in the state's arena */
 	LIST(struct located) located; /* in the state's arena */
 };
@@ -159,7 +171,7 @@ static struct error *walk_frame(struct walk *w, taddr at, const struct cursor *c
 			return error_nomem();
 		err = py_frames_show(&w->f, &frame, code, shown);
 	}
-	if (!err && w->locals && !glue)
+	if (!err && w->wanted.locals && !glue)
 		err = locate(w, at, frame.code, cursor, thread);
 	if (!err)
 		*ret = frame.back;
@@ -180,7 +192,7 @@ static struct error *walk_page(struct walk *w, struct cursor *cursor, struct py_
 		do {
 			taddr frame = cursor->at;
 
-			if (cursor->n == w->max_frames)
+			if (cursor->n == w->wanted.frames)
 				err = py_limit("cut at %zu Python frames", cursor->n);
 			else if (w->frames.n == PY_MAX_ALL_FRAMES)
 				err = py_limit("cut: %zu Python frames in all threads", w->frames.n);
@@ -327,7 +339,7 @@ static struct error *walk_threads(struct walk *w, taddr interpreter, int64_t id)
 	struct error *err = mem_u64(w->mem, interpreter + w->py->offsets.interp_threads, &at);
 
 	while (!err && at) {
-		if (w->threads.n == w->max_threads) {
+		if (w->threads.n == w->wanted.threads) {
 			err = py_limit("cut at %zu threads", w->threads.n);
 		} else if (time_is_up(w)) {
 			err = py_limit("cut after %zu: the time for it was up",
@@ -511,7 +523,7 @@ static struct error *walk_exceptions(struct walk *w, const taddr *list, int n)
 	struct py_reader *reader = &w->f.reader;
 	struct error *err = NULL;
 
-	if (!w->exceptions)
+	if (!w->wanted.exceptions)
 		return NULL;
 	size_t budget = reader->budget;
 	reader->budget = PY_MAX_EXCEPTION_BYTES;
@@ -577,7 +589,7 @@ static struct error *walk_interpreters(struct walk *w)
 		err = walk_stacks(w);
 	if (!err)
 		err = walk_exceptions(w, list, n);
-	for (int i = 0; !err && i < n && w->names; i++)
+	for (int i = 0; !err && i < n && w->wanted.names; i++)
 		err = py_frames_gap(&w->f, "names of Python threads",
 				    py_names_read(&w->f, list[i], w->state->interpreters[i], w->state));
 	for (size_t i = 0; !err && i < w->state->threads.n; i++)
@@ -590,7 +602,7 @@ static struct error *walk_interpreters(struct walk *w)
 	}
 	for (int i = 0; !err && i < n; i++)
 		err = py_frames_gap(&w->f, "whether garbage was being collected", walk_gc(w, list[i]));
-	for (int i = 0; !err && i < n && w->max_frames == PY_MAX_FRAMES && !w->py->newer; i++)
+	for (int i = 0; !err && i < n && w->wanted.tasks; i++)
 		err = walk_tasks(w, list[i]);
 	return err ? err : walk_locals(w);
 }
@@ -631,7 +643,7 @@ static struct error *try_newer(struct walk *w, const struct python_hint *hint, s
 		return err;
 	if (error_drop(err) || !probe.frames || probe.broken)
 		return unknown_version(hint, ", and what it publishes of itself leads to no frames");
-	w->names = w->exceptions = w->locals = false;
+	w->wanted = frames_alone;
 	if (w->capture)
 		return NULL;
 	return gaps_take(&w->state->arena, &w->state->gaps, "what is known of this Python",
@@ -649,13 +661,9 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 	_cleanup_(py_state_deinit) struct py_state state = {};
 	_cleanup_(walk_deinit) struct walk w = { .mem = mem,
 						 .runtime = hint->runtime,
-						 .names = true,
+						 .wanted = all_there_is,
 						 .capture = for_capture,
-						 .exceptions = true,
 						 .deadline = deadline,
-						 .max_threads = PY_MAX_THREADS,
-						 .max_frames = PY_MAX_FRAMES,
-						 .locals = hint->locals,
 						 .f = { .reader.touch_only = for_capture,
 							.arena = &state.arena,
 							.gaps = &state.gaps,
@@ -666,6 +674,7 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 	if (!py_layout_of(hint->version, &py))
 		return unknown_version(hint, "");
 	w.py = &py;
+	w.wanted.locals = hint->locals;
 	struct error *err = py_layout_read_published(mem, hint->runtime, &py);
 	if (py.newer)
 		err = try_newer(&w, hint, err);
@@ -682,6 +691,7 @@ struct error *walk_python(const struct mem *mem, const struct python_hint *hint,
 	state.version = hint->version;
 	state.free_threaded = py.free_threaded || hint->free_threaded;
 	state.published_layout = py.from_target;
+	state.published_asyncio = py.asyncio_from_target;
 	if (for_capture)
 		*ret = (struct py_state){};
 	else
@@ -697,8 +707,7 @@ struct error *py_probe(const struct mem *mem, taddr runtime, const struct py_lay
 						 .py = layout,
 						 .runtime = runtime,
 						 .capture = true,
-						 .max_threads = 64,
-						 .max_frames = 4,
+						 .wanted = some_frames,
 						 .f = { .arena = &state.arena,
 							.gaps = &state.gaps },
 						 .state = &state };

@@ -91,7 +91,8 @@ struct py_state {
 	struct arena arena;
 	unsigned version;    /* PY_VERSION_HEX, low bytes 0 when unknown */
 	bool free_threaded;
-	bool published_layout; /* offsets came from the target itself */
+	bool published_layout;	/* offsets came from the target itself */
+	bool published_asyncio; /* those of its module _asyncio, too */
 	bool finalizing;
 	bool have_gc, gc_running; /* whether the collector was at work could be read; was it */
 	int n_interpreters;

@@ -31,6 +31,11 @@ def check(truth, report):
     assert threads["main"] == truth["pid"]
     assert threads["other_loop"] not in (None, truth["pid"])
     assert not report.json["gaps"], report.json["gaps"]
+    python = report.json["python"]
+    major, minor = python["version"].split(".")[:2]
+    # _asyncio publishes its offsets from 3.14 on.
+    publishes = (int(major), int(minor)) >= (3, 14)
+    assert python["asyncio_layout"] == ("published" if publishes else "table")
 
 
 def need_tasks(python):
