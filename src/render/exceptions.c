@@ -88,9 +88,16 @@ static void print_exception(struct page *page, const struct exception *e)
 	}
 }
 
-void exceptions_section(struct page *page, const struct exception *exception)
+void exceptions_section(struct page *page, const struct findings *findings)
 {
-	page_section(page, "exception", PAGE_SHOWN, "The exception that nobody caught:");
+	const struct exception *exception = findings->python.exception;
+
+	if (!exception)
+		return;
+	page_section(page, "exception", PAGE_SHOWN,
+		     exception->recorded || findings->verdict.cause == CAUSE_UNCAUGHT_EXCEPTION
+			     ? "The exception that nobody caught:"
+			     : "The last traceback in a log:");
 	print_exception(page, exception);
 }
 

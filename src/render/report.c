@@ -633,8 +633,7 @@ struct error *report_page(const struct findings *findings, struct page *ret)
 	_cleanup_(page_deinit) struct page page = {};
 
 	section_verdict(&page, findings);
-	if (findings->python.exception)
-		exceptions_section(&page, findings->python.exception);
+	exceptions_section(&page, findings);
 	section_dying(&page, findings);
 	section_earlier(&page, findings);
 	aftermath_print(&page, findings);

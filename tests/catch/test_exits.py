@@ -94,3 +94,5 @@ def test_traceback_of_an_earlier_exception_is_not_the_cause_of_a_clean_exit(
         stderr.flush()
         report = pcatch.catch(any_python, DEATHS, "exit-zero", stderr=stderr)
     assert report.cause == "clean-exit"
+    assert "The last traceback in a log:" in report.text
+    assert "The exception that nobody caught:" not in report.text
