@@ -54,6 +54,9 @@ def is_date_time(text):
 
 
 def pytest_configure(config):
+    # A shell has these ignored in what it starts in the background, and victims would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     # Some distributions set it for all; what it would fetch depends on the day.
     os.environ.pop("DEBUGINFOD_URLS", None)
