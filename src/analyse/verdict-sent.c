@@ -293,21 +293,15 @@ static bool is_shell(const struct process_ref *process)
 }
 
 /*
- * PR_SET_PDEATHSIG: the kernel sends the signal in the dying parent's name, after the process has
- * been given to another one (kernel/exit.c, forget_original_parent). A shell that hangs up its jobs
- * and ends looks alike.
+ * That a dying parent did not send it itself, as far as that can be known without the kernel's
+ * record of its end. A shell that hangs up its jobs and ends looks alike.
  */
-bool judge_parent_death(const struct findings *findings, struct opinion *opinion)
+static bool seems_ended_before(const struct findings *findings, const struct sender *sender)
 {
 	const struct process *process = &findings->snapshot->process;
-	const struct sender *sender = &findings->snapshot->death.sender;
+	int64_t elapsed;
 	uint64_t ppid;
 
-	if (findings->snapshot->death.kind != DEATH_SIGNAL ||
-	    scene_raiser(findings) != RAISED_BY_PROCESS || sender->forwarded ||
-	    !process->ancestors.n || !sender->process.pid ||
-	    process->ancestors.v[0].pid != sender->process.pid)
-		return false;
 	if (scene_status(findings, "PPid", &ppid) ? ppid == (uint64_t)sender->process.pid
 						  : !sender->gone)
 		return false;
@@ -316,9 +310,27 @@ bool judge_parent_death(const struct findings *findings, struct opinion *opinion
 		return false;
 	// It still had its memory a moment after it had sent the signal, or had asked before: then it
 	// did so itself, and ended later, as timeout(1) does.
-	int64_t elapsed;
-	if ((sender->source == SOURCE_TRACEPOINT && !sender->gone) ||
-	    scene_before(findings, sender, scene_signo(findings), &elapsed))
+	return !(sender->source == SOURCE_TRACEPOINT && !sender->gone) &&
+	       !scene_before(findings, sender, scene_signo(findings), &elapsed);
+}
+
+/*
+ * PR_SET_PDEATHSIG: the kernel sends the signal in the dying parent's name, after the process has
+ * been given to another one (kernel/exit.c, forget_original_parent).
+ */
+bool judge_parent_death(const struct findings *findings, struct opinion *opinion)
+{
+	const struct process *process = &findings->snapshot->process;
+	const struct sender *sender = &findings->snapshot->death.sender;
+	bool certain = sender->life == SENDER_ENDING;
+
+	if (findings->snapshot->death.kind != DEATH_SIGNAL ||
+	    scene_raiser(findings) != RAISED_BY_PROCESS || sender->forwarded ||
+	    !process->ancestors.n || !sender->process.pid ||
+	    process->ancestors.v[0].pid != sender->process.pid)
+		return false;
+	// One that kills its whole group may go with it, and still has done it.
+	if (sender->life == SENDER_RUNNING || (!certain && !seems_ended_before(findings, sender)))
 		return false;
 	const char *signal = scene_signal(opinion, scene_signo(findings));
 	// Who has ended can often be named only from what was seen when we attached.
@@ -326,14 +338,19 @@ bool judge_parent_death(const struct findings *findings, struct opinion *opinion
 	if (!parent.process.comm && !parent.process.exe)
 		parent.process = process->ancestors.v[0];
 	parent.kind = SENDER_PROCESS;
-	opinion_claim(opinion, CAUSE_PARENT_DEATH, LIKELY,
+	opinion_claim(opinion, CAUSE_PARENT_DEATH, certain ? CERTAIN : LIKELY,
 		      "Its parent %s ended, and it had asked the kernel for %s in that case.",
 		      scene_sender(opinion, &parent), signal);
-	opinion_for(opinion, "siginfo", "%s carries the pid %d, its parent's", signal,
-		    (int)sender->process.pid);
-	opinion_for(opinion, "/proc",
-		    "that parent had gone when the signal came: the process belonged to "
-		    "another already");
+	opinion_for(opinion, sender->source == SOURCE_TRACEPOINT ? "tracepoint" : "siginfo",
+		    "%s carries the pid %d, its parent's", signal, (int)sender->process.pid);
+	if (certain)
+		opinion_for(opinion, "tracepoint",
+			    "that parent was at its end already, where no process sends signals any "
+			    "more: the kernel did");
+	else
+		opinion_for(opinion, "/proc",
+			    "that parent had gone when the signal came: the process belonged to "
+			    "another already");
 	if (parent.process.cmdline.n || parent.user)
 		opinion_for(opinion, "/proc", "the parent was %s",
 			    scene_full_sender(opinion, &parent));

@@ -47,8 +47,10 @@ static void supplement(struct sender *seen, const struct sender *recorded)
 
 	if (recorded->kind == SENDER_OUTSIDE || recorded->kind == SENDER_SELF)
 		seen->kind = recorded->kind;
-	if (!seen->forwarded)
+	if (!seen->forwarded) {
 		seen->tid = recorded->tid;
+		seen->life = recorded->life;
+	}
 	if (seen->process.pid && seen->process.cmdline.n)
 		return;
 	merged.kind = seen->kind;

@@ -8,6 +8,9 @@
 
 // A chain of parents that is longer goes in circles: numbers are used again.
 #define ANCESTORS_MAX 64
+// From a thread's record of its end to the last signal that the kernel sends for it. A number is not
+// used again as soon as that.
+#define ENDING_MAX INT64_C(1000000000)
 
 static struct census_entry *slot(struct census *census, pid_t pid)
 {
@@ -72,6 +75,8 @@ void census_note(struct census *census, const struct perf_record *record)
 			note_fork(census, record->task.pid, record->task.parent, record->at);
 		break;
 	case PERF_RECORD_EXIT:
+		census->ends[census->n_ends % CENSUS_ENDS].tid = record->task.tid;
+		census->ends[census->n_ends++ % CENSUS_ENDS].at = record->at;
 		if (record->task.pid > 0 && record->task.tid == record->task.pid)
 			note_exit(census, record->task.pid, record->task.parent);
 		break;
@@ -94,6 +99,15 @@ void census_note(struct census *census, const struct perf_record *record)
 		e->inode = record->namespaces.inode;
 		break;
 	}
+}
+
+bool census_had_ended(const struct census *census, pid_t tid, int64_t at)
+{
+	for (size_t i = 0; tid > 0 && i < CENSUS_ENDS; i++)
+		if (census->ends[i].tid == tid && census->ends[i].at <= at &&
+		    census->ends[i].at >= at - ENDING_MAX)
+			return true;
+	return false;
 }
 
 static void add_name(const struct census *census, struct arena *arena, struct process_ref *ref)

@@ -18,7 +18,15 @@
 
 #define CENSUS_SIZE 4096
 
+/* So many of the last threads that ended are remembered. */
+#define CENSUS_ENDS 1024
+
 struct census {
+	struct {
+		pid_t tid;
+		int64_t at;
+	} ends[CENSUS_ENDS]; /* a ring */
+	unsigned n_ends; /* ever */
 	struct census_entry {
 		pid_t pid, parent; /* parent 0: it was there before us, and has not ended */
 		int64_t born, named;
@@ -28,8 +36,14 @@ struct census {
 	} v[CENSUS_SIZE];
 };
 
-/* Take note of a COMM, FORK, EXIT or NAMESPACES record; others, and threads, are none of its business. */
+/*
+ * Take note of a COMM, FORK, EXIT or NAMESPACES record; others are none of its business, and
+ * neither are threads but for their end.
+ */
 void census_note(struct census *census, const struct perf_record *record);
+
+/* The thread TID had begun to end by the time AT, or a moment before. */
+bool census_had_ended(const struct census *census, pid_t tid, int64_t at);
 
 /* NULL: nothing is known of PID. */
 const struct census_entry *census_find(const struct census *census, pid_t pid);

@@ -41,6 +41,7 @@
 struct kept {
 	struct sent sent;
 	pid_t target; // the process; 0: its number in our namespace is not known yet
+	int64_t at; // CLOCK_MONOTONIC
 	pid_t target_global, sender_global; // threads, as numbered in the first pid namespace
 	bool looking; // its sender is being looked up, so the arena is the thread's own
 	bool asked; // ... and /proc was asked, too
@@ -372,6 +373,7 @@ static void keep(struct senders *s, const struct perf_record *r)
 						  .source = SOURCE_TRACEPOINT,
 						  .on_behalf = is_on_behalf(signo, code, group) } },
 			    .target = target,
+			    .at = r->at,
 			    .target_global = (pid_t)pid,
 			    .sender_global = (pid_t)common_pid,
 			    .looking = true };
@@ -469,6 +471,12 @@ static void complete_sender(struct senders *s, uint64_t nth)
 	}
 	if (!k->namespace.inode && known)
 		k->namespace.inode = known->inode;
+	// The record of a thread's end is written before its children and its group are told of it
+	// (do_exit() in kernel/exit.c).
+	if (census_had_ended(&s->census, sender.tid, k->at))
+		sender.life = SENDER_ENDING;
+	else if (sender.tid && !s->lost)
+		sender.life = SENDER_RUNNING;
 	k->sent.sender = sender;
 	k->looking = false;
 }

@@ -68,6 +68,7 @@ struct record {
 	{ .name = #m, .kind = KIND_ENUM, .offset = offsetof(type, m), .names = (list) }
 #define RECORD_TYPE(id, type) static const struct record id = { sizeof(type), id##_fields, NULL }
 
+static const char *const sender_lives[] = { "unknown", "running", "ending", NULL };
 static const char *const sender_kinds[] = { "unknown", "self", "process", "kernel", "outside",
 					    NULL };
 static const char *const relations[] = { "unknown", "self",	"parent", "child",
@@ -119,6 +120,7 @@ static const struct field sender_record_fields[] = {
 	F(struct sender, gone),
 	F(struct sender, forwarded),
 	F(struct sender, on_behalf),
+	ENUM(struct sender, life, sender_lives),
 	{},
 };
 RECORD_TYPE(sender_record, struct sender);

@@ -80,6 +80,13 @@ enum sender_relation {
 
 enum sender_source { SOURCE_NONE, SOURCE_SIGINFO, SOURCE_TRACEPOINT, SOURCE_AUDIT, SOURCE_INFERRED };
 
+/* What the thread that a signal was sent in the name of was about. */
+enum sender_life {
+	SENDER_LIFE_UNKNOWN,
+	SENDER_RUNNING, /* it made a call that sends signals */
+	SENDER_ENDING,	/* it could make none any more: the kernel sent it, by reason of its end */
+};
+
 struct sender {
 	enum sender_kind kind;
 	struct process_ref process; /* pid 0: unknown */
@@ -96,6 +103,7 @@ struct sender {
 	 * Writing to cgroup.kill is the one that is known.
 	 */
 	bool on_behalf;
+	enum sender_life life;
 };
 
 /* A signal that came before the end. Equal ones in a row are counted, not listed. */

@@ -377,6 +377,26 @@ def test_kill_of_a_whole_process_group_names_who_did_it(pcatch, victim):
 
 
 @needs_listening
+def test_parent_that_kills_its_own_group_and_goes_with_it_is_named(pcatch, victim):
+    script = (
+        "import os, subprocess, sys\n"
+        "subprocess.Popen([sys.argv[1], 'none'], stdin=subprocess.PIPE)\n"
+        "sys.stdin.readline()\n"
+        "os.kill(0, 9)\n"
+    )
+    command = (sys.executable, "-c", script, str(victim("handled")))
+    running = pcatch.start(*command, preexec_fn=os.setpgrp)
+    watcher = pcatch.attach(running.truth["pid"])
+    running.go()
+    assert running.wait() == -signal.SIGKILL
+    assert watcher.wait() == 0
+    report = pcatch.report(watcher)
+    assert report.cause == "killed-by-supervisor"
+    assert (report.sender["pid"], report.sender["relation"]) == (running.pid, "parent")
+    assert report.verdict["confidence"] == "certain"
+
+
+@needs_listening
 def test_sigkill_for_the_parent_s_death_is_told_apart_from_a_kill(pcatch, any_python):
     script = (
         "import ctypes, json, os, signal, sys, time\n"
@@ -397,7 +417,7 @@ def test_sigkill_for_the_parent_s_death_is_told_apart_from_a_kill(pcatch, any_py
     assert running.wait() == 0
     assert watcher.wait() == 0
     report = pcatch.report(watcher)
-    assert report.cause == "parent-death"
+    assert (report.cause, report.verdict["confidence"]) == ("parent-death", "certain")
     assert "PR_SET_PDEATHSIG" in report.text
 
 

@@ -346,6 +346,24 @@ static void test_end_tells_whose_child_was_there_before_us(void **state)
 	arena_deinit(&arena);
 }
 
+static void test_end_of_a_thread_is_known_with_its_time(void **state)
+{
+	static struct census census;
+
+	(void)state;
+	memset(&census, 0, sizeof(census));
+	assert_false(census_had_ended(&census, 0, 20));
+	note(&census, task_record(PERF_RECORD_EXIT, SHELL, 7, SHELL + 1, 20));
+	assert_false(census_had_ended(&census, SHELL + 1, 19));
+	assert_true(census_had_ended(&census, SHELL + 1, 20));
+	assert_false(census_had_ended(&census, SHELL, 20));
+	// Much later it is another one's number.
+	assert_false(census_had_ended(&census, SHELL + 1, INT64_C(2000000000)));
+	for (unsigned i = 0; i < CENSUS_ENDS; i++)
+		note(&census, task_record(PERF_RECORD_EXIT, KILL, 7, KILL, 21));
+	assert_false(census_had_ended(&census, SHELL + 1, 20));
+}
+
 static void test_number_that_is_used_again_is_no_parent(void **state)
 {
 	static struct census census;
@@ -414,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_sender_that_is_gone_gets_name_and_parents_from_the_records),
 		cmocka_unit_test(test_of_a_storm_of_senders_names_and_parents_are_known_without_proc),
 		cmocka_unit_test(test_end_tells_whose_child_was_there_before_us),
+		cmocka_unit_test(test_end_of_a_thread_is_known_with_its_time),
 		cmocka_unit_test(test_number_that_is_used_again_is_no_parent),
 		cmocka_unit_test(test_namespace_of_who_is_gone_is_that_of_its_last_record),
 		cmocka_unit_test(test_outside_is_who_is_in_a_namespace_above),

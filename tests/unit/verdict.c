@@ -710,6 +710,33 @@ static void parent_killed_it(struct world *w)
 	text(&w->snapshot.process.status, "Name:\tpython3\nPPid:\t100\n");
 }
 
+// The kernel's records know when the parent began to end.
+static void parent_died_on_record(struct world *w)
+{
+	parent_killed_it(w);
+	w->snapshot.death.sender.gone = true;
+	w->snapshot.death.sender.life = SENDER_ENDING;
+}
+
+static void shell_died_on_record(struct world *w)
+{
+	parent_died_on_record(w);
+	dies(w, SIGHUP, SI_USER, 100);
+	w->snapshot.death.sender.process.comm = (char *)"bash";
+	w->snapshot.death.sender.life = SENDER_ENDING;
+}
+
+// kill(0, SIGKILL): it is gone as soon as the process.
+static void parent_killed_its_group(struct world *w)
+{
+	parent_died(w);
+	dies(w, SIGKILL, SI_USER, 100);
+	w->snapshot.death.sender.gone = true;
+	w->snapshot.death.sender.source = SOURCE_TRACEPOINT;
+	w->snapshot.death.sender.relation = RELATION_PARENT;
+	w->snapshot.death.sender.life = SENDER_RUNNING;
+}
+
 static void shell_hung_up(struct world *w)
 {
 	parent_died(w);
@@ -1159,6 +1186,11 @@ static const struct {
 	CASE(hangup_sent, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "SIGHUP", "killer (pid 55)"),
 	CASE(parent_died, CAUSE_PARENT_DEATH, LIKELY, "that parent had gone", "launcher (pid 100)"),
 	CASE(parent_killed_it, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, NULL, "pid 100"),
+	CASE(parent_died_on_record, CAUSE_PARENT_DEATH, CERTAIN, "at its end already",
+	     "(pid 100) ended"),
+	CASE(shell_died_on_record, CAUSE_PARENT_DEATH, CERTAIN, "at its end already", "SIGHUP"),
+	CASE(parent_killed_its_group, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, NULL, "pid 100",
+	     "!PR_SET_PDEATHSIG"),
 	CASE(shell_hung_up, CAUSE_TERMINATED_BY_SIGNAL, CERTAIN, NULL, "SIGHUP", "bash (pid 100)"),
 	CASE(term_sent, CAUSE_KILLED_BY_PROCESS, CERTAIN, "user alice", "killer (pid 55)",
 	     "SIGTERM"),
