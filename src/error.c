@@ -80,6 +80,18 @@ struct error *error_errno(int errnum, const char *fmt, ...)
 	return err;
 }
 
+const char *error_remedy(int errnum)
+{
+	switch (errnum) {
+	case EMFILE:
+		return "let pcatch have more open files: ulimit -n";
+	case ENFILE:
+		return "the whole machine has no more open files: sysctl fs.file-max";
+	default:
+		return NULL;
+	}
+}
+
 struct error *error_fault(uint64_t at)
 {
 	struct error *err = error_new(ERROR_FAULT, "cannot read target memory at 0x%llx",

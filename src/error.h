@@ -32,6 +32,9 @@ struct error *error_new(enum error_kind kind, const char *fmt, ...)
 struct error *error_errno(int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
 
+/* What the user can do about ERRNUM wherever it comes up; NULL: that hangs on what was tried. */
+const char *error_remedy(int errnum);
+
 struct error *error_nomem(void) __attribute__((warn_unused_result));
 struct error *error_fault(uint64_t at) __attribute__((warn_unused_result));
 

@@ -28,7 +28,9 @@ enum { EXIT_USAGE = 2, EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_N
 
 static void complain(struct error *err)
 {
-	fprintf(stderr, "pcatch: %s\n", err->text);
+	const char *remedy = error_remedy(err->errnum);
+
+	fprintf(stderr, "pcatch: %s%s%s\n", err->text, remedy ? "; " : "", remedy ? remedy : "");
 	error_free(err);
 }
 

@@ -61,6 +61,7 @@ static struct error *refused(int errnum, const char **remedy)
 	case ENOSYS:
 		return error_new(ERROR_UNSUPPORTED, "the kernel has no perf_event_open");
 	default:
+		*remedy = error_remedy(errnum);
 		return error_new(ERROR_UNSUPPORTED, "the kernel sets no hardware breakpoint: %s",
 				 strerror(errnum));
 	}

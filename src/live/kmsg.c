@@ -242,6 +242,7 @@ static struct error *add_line(struct snapshot *snapshot, const struct line *line
 
 static struct error *add_gaps(const struct kmsg *k, struct snapshot *snapshot)
 {
+	const char *remedy = error_remedy(k->errnum);
 	struct arena *arena = &snapshot->arena;
 	struct error *err = NULL;
 
@@ -250,9 +251,10 @@ static struct error *add_gaps(const struct kmsg *k, struct snapshot *snapshot)
 				"run pcatch as root or with CAP_SYSLOG (setcap cap_syslog+ep), or set "
 				"kernel.dmesg_restrict to 0",
 				"no permission to read /dev/kmsg");
+	if (k->errnum && !remedy)
+		remedy = "look at dmesg or journalctl -k, in a container on the host";
 	if (k->errnum)
-		return gaps_add(arena, &snapshot->gaps, "the kernel's log",
-				"look at dmesg or journalctl -k, in a container on the host",
+		return gaps_add(arena, &snapshot->gaps, "the kernel's log", remedy,
 				"/dev/kmsg cannot be read: %s", strerror(k->errnum));
 	if (k->lost)
 		err = gaps_add(arena, &snapshot->gaps, "part of the kernel's log",

@@ -161,9 +161,10 @@ struct error *procfs_logs(struct snapshot *snapshot, int proc_dir, const strings
 		_cleanup_(closep) int file = open_log(AT_FDCWD, paths->v[i], &st);
 
 		if (file < 0) {
-			err = gaps_add(&snapshot->arena, &snapshot->gaps, paths->v[i], NULL,
-				       "the log could not be read: %s",
-				       errno ? strerror(errno) : "it is not a regular file");
+			err = errno ? error_errno(errno, "the log could not be read")
+				    : error_new(ERROR_INPUT, "the log could not be read: it is "
+							     "not a regular file");
+			err = gaps_take(&snapshot->arena, &snapshot->gaps, paths->v[i], NULL, err);
 			continue;
 		}
 		if (!was_seen(seen, &n_seen, ARRAY_SIZE(seen), &st))

@@ -325,8 +325,8 @@ struct error *past_leftovers(struct snapshot *snapshot, const strings *paths)
 	pid_t pid;
 
 	if (!proc)
-		return gaps_add(&snapshot->arena, &snapshot->gaps, "the processes that are left",
-				NULL, "/proc cannot be read: %s", strerror(errno));
+		return gaps_take(&snapshot->arena, &snapshot->gaps, "the processes that are left",
+				 NULL, error_errno(errno, "/proc cannot be read"));
 	files_of(paths, &files);
 	for (int i = 0; !err && i < PROCESSES_MAX && (pid = next_process(proc)); i++) {
 		struct stat_fields of;

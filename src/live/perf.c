@@ -51,7 +51,7 @@ static int open_events(void)
 
 		if (fd >= 0)
 			return fd;
-		if (errno == EACCES || errno == EPERM)
+		if (errno != ENOENT)
 			denied = errno;
 	}
 	_cleanup_(closep) int root = detached_tracefs();
@@ -70,9 +70,11 @@ struct error *tracepoint_find(const char *name, struct tracepoint *ret)
 	if (events < 0 && errno == ENOENT)
 		return error_new(ERROR_UNSUPPORTED,
 				 "tracefs, which describes tracepoints, is not mounted");
-	if (events < 0)
+	if (events < 0 && (errno == EACCES || errno == EPERM))
 		return error_new(ERROR_DENIED,
 				 "tracefs, which describes tracepoints, is closed to us");
+	if (events < 0)
+		return error_errno(errno, "tracefs, which describes tracepoints, cannot be read");
 	snprintf(path, sizeof(path), "%s/format", name);
 	if (!procfs_peek(events, path, text, sizeof(text)))
 		return error_new(errno == EACCES ? ERROR_DENIED : ERROR_UNSUPPORTED,

@@ -100,9 +100,11 @@ static bool in_first_namespace(void)
 
 static void set_gap(struct senders *s, struct error *err, const char *remedy)
 {
+	const char *own = error_remedy(err->errnum);
+
 	s->gap.what = (char *)"who sends signals";
 	s->gap_texts[0] = strdup(err->text);
-	s->gap_texts[1] = strdup(remedy);
+	s->gap_texts[1] = strdup(own ? own : remedy);
 	s->gap.why = s->gap_texts[0] ? s->gap_texts[0] : (char *)"no memory";
 	s->gap.remedy = s->gap_texts[1];
 	error_free(err);

@@ -667,6 +667,8 @@ struct error *gaps_take(struct arena *arena, gaps *list, const char *what, const
 	// Want of memory is ours and stays an error.
 	if (err->kind == ERROR_NOMEM)
 		return err;
+	if (!remedy)
+		remedy = error_remedy(err->errnum);
 	struct error *failed = gap_put(arena, list, what, remedy, arena_strdup(arena, err->text));
 	error_free(err);
 	return failed;

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Targets that make themselves hard to look at: there is a report, in time, and it is told again."""
 import os
+import resource
 import struct
 import subprocess
 import zlib
 
 import pytest
+
+from conftest import DEATHS, PCATCH, need_attach, until
 
 
 LIBRARY = """
@@ -128,3 +131,29 @@ def test_nineteen_thousand_frames_in_each_of_many_threads(pcatch, any_python):
     report = pcatch.catch(str(any_python), "-c", program, how="run")
     assert report.cause == "abort"
     assert len(report.json["threads"]) > 20
+
+
+def test_too_few_open_files_are_said_with_the_way_to_have_more(pcatch, any_python):
+    def few(n):
+        return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))
+
+    need_attach()
+    # None to begin with: one line. Some: a report that says what it lacks, and why.
+    called = pcatch.call("run", "-o", pcatch.out, "--", "true", preexec_fn=few(6))
+    assert called.status == 125 and called.stderr.count("\n") == 1 and "ulimit -n" in called.stderr
+    running = pcatch.start(any_python, DEATHS, "segfault")
+    # As few as will do, which hangs on the number of processors. Its text may lack what a later look
+    # finds: the disassembler is a file, too.
+    for n in range(14, 1000, 2):
+        watcher = pcatch.start(PCATCH, "attach", "-o", pcatch.out, "-f", "json", running.truth["pid"],
+                               stdin=subprocess.DEVNULL, preexec_fn=few(n))
+        until(lambda: "watching" in watcher.stderr or watcher.process.poll() is not None, "watching")
+        if watcher.process.poll() is None:
+            break
+        assert watcher.wait() == 1 and "ulimit -n" in watcher.stderr
+    running.go()
+    assert running.wait() == -11 and watcher.wait() == 0, watcher.stderr
+    gaps = pcatch.report(watcher).json["gaps"]
+    short = [gap for gap in gaps if "open files" in gap["why"] and "capstone" not in gap["why"]]
+    assert short and all("ulimit -n" in gap["remedy"] for gap in short), gaps
+    assert not [gap for gap in gaps if "leads elsewhere" in gap["why"]]
