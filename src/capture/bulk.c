@@ -14,9 +14,11 @@
 #include "../live/procmem.h"
 #include "../live/residence.h"
 
-#define BUFFER ((size_t)2 << 20)
+#define BUFFER ((size_t)1 << 20)
 // How often the one who waits looks up.
 #define TICK INT64_C(50000000)
+// What one buffer may take on a busy disk, for which the file is not given up.
+#define GRACE INT64_C(500000000)
 // Zeros between two runs that are put into the file, as a hole, rather than begin a segment.
 #define HOLE_MAX ((uint64_t)16 << 20)
 // What is left on a disk for the report.
@@ -292,6 +294,7 @@ static void watch_over(struct bulk_copy *c, struct errand *errand, const struct 
 		enum stop why = reason_to_stop(c, process, now, start, moved);
 		if (why != GO_ON) {
 			atomic_compare_exchange_strong(&c->stop, &unstopped, why);
+			errand_wait(errand, why == STALLED ? now : now + GRACE);
 			return;
 		}
 		o->progress(o->data, atomic_load(&c->done), atomic_load(&c->total));
