@@ -169,12 +169,13 @@ static struct error *prune(const struct store *store, const struct options *opti
 	for (size_t i = 0; !err && i < shelf.reports.n; i++) {
 		const struct shelf_report *report = &shelf.reports.v[i];
 
-		if (!report->chosen)
+		if (!report->chosen && !report->cores_chosen)
 			continue;
 		if (!options->dry_run)
 			err = shelf_remove(store, report);
 		if (!err && tell)
-			printf("%s %s\n", options->dry_run ? "would remove" : "removed", report->name);
+			printf("%s %s%s\n", options->dry_run ? "would remove" : "removed",
+			       report->chosen ? "" : "the core of ", report->name);
 	}
 	return err;
 }

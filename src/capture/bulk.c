@@ -46,6 +46,7 @@ struct bulk_copy {
 	const struct snapshot *snapshot; // its stacks, to plan by
 	struct procmem live;
 	int proc_dir;
+	bool lives; // on
 	struct residence residence;
 	struct part *parts; // one for each run
 	size_t *order;	    // the mappings, the most important first
@@ -228,7 +229,8 @@ static bool make_plan(struct bulk_copy *c)
 		return false;
 	}
 	choose(c, false);
-	choose(c, true);
+	if (!c->lives)
+		choose(c, true);
 	place(c);
 	atomic_store(&c->total, c->planned);
 	c->begun = true;
@@ -301,7 +303,7 @@ static void watch_over(struct bulk_copy *c, struct errand *errand, const struct 
 	}
 }
 
-struct bulk_copy *bulk_take(struct errand **errand, const struct traced *process,
+struct bulk_copy *bulk_take(struct errand **errand, const struct traced *process, bool lives,
 			    const struct bulk_options *options, const struct snapshot *snapshot)
 {
 	struct bulk_copy *c = calloc(1, sizeof(*c) + BUFFER);
@@ -312,6 +314,7 @@ struct bulk_copy *bulk_take(struct errand **errand, const struct traced *process
 	*c = (struct bulk_copy){ .options = options,
 				 .snapshot = snapshot,
 				 .proc_dir = process->proc_dir,
+				 .lives = lives,
 				 .file = -1 };
 	procmem_init(&c->live, process->pid, process->mem_fd);
 	errand_start(*errand, run_copy, c, INT64_MAX);
@@ -340,6 +343,8 @@ static struct error *add_segments(const struct bulk_copy *c, struct snapshot *sn
 			if (!part->copied)
 				continue;
 			snapshot->full_core.bytes += part->copied;
+			if (r->runs.v[k].swapped)
+				snapshot->full_core.swapped += part->copied;
 			if (last && part->joined && c->parts[k - 1].copied == r->runs.v[k - 1].len) {
 				last->size = at + part->copied - last->at;
 				continue;
@@ -390,7 +395,7 @@ static struct size size(uint64_t bytes)
 static struct error *add_gaps(const struct bulk_copy *c, struct snapshot *s)
 {
 	const struct residence *r = &c->residence;
-	uint64_t all = r->resident + r->swapped, left_out = all - c->planned;
+	uint64_t all = r->resident + (c->lives ? 0 : r->swapped), left_out = all - c->planned;
 	const char *why = why_stopped(c), *stuck = c->stuck;
 	struct error *err = NULL;
 
@@ -408,6 +413,10 @@ static struct error *add_gaps(const struct bulk_copy *c, struct snapshot *s)
 		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL, "%s%s%s: %s of %s were copied",
 			       why ? why : "it did not come back", stuck ? ", copying waits for " : "",
 			       stuck ? stuck : "", size(s->full_core.bytes).text, size(c->planned).text);
+	if (!err && c->lives && r->swapped)
+		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL,
+			       "%s are swapped out and were left there, as the process lives on",
+			       size(r->swapped).text);
 	if (!err && c->unreadable)
 		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL, "%s could not be read",
 			       size(c->unreadable).text);
@@ -457,7 +466,7 @@ struct error *bulk_finish(struct bulk_copy *c, struct snapshot *snapshot)
 {
 	snapshot_drop_bulk(snapshot);
 	snapshot->bulk = (struct bulk){};
-	snapshot->full_core.bytes = 0;
+	snapshot->full_core.bytes = snapshot->full_core.swapped = 0;
 	snapshot->full_core.held = c->held;
 	struct error *why = verdict(c), *err;
 	if (why) {

@@ -34,9 +34,10 @@ struct bulk_copy;
 
 /*
  * Copy the memory of PROCESS, which is held, and whose stacks in SNAPSHOT, where there are any, come
- * first. *ERRAND does it; it is NULL afterwards when it had to be given up. NULL: no memory for it.
+ * first. One that LIVES on keeps swapped out what is: it may have no room for it. *ERRAND does it; it
+ * is NULL afterwards when it had to be given up. NULL: no memory for it.
  */
-struct bulk_copy *bulk_take(struct errand **errand, const struct traced *process,
+struct bulk_copy *bulk_take(struct errand **errand, const struct traced *process, bool lives,
 			    const struct bulk_options *options, const struct snapshot *snapshot);
 
 /* After the process was let go: what has become of it is put into SNAPSHOT. COPY is consumed. */

@@ -694,7 +694,8 @@ static struct error *hold(struct taking *t, int64_t start)
 		errand_start(t->errand, run_held, t, t->deadline);
 		bool done = errand_wait(t->errand, t->deadline);
 		if (done && !t->err && c->options->bulk && !c->no_bulk)
-			t->bulk = bulk_take(&t->errand, t->process, c->options->bulk, snapshot);
+			t->bulk = bulk_take(&t->errand, t->process, lives_on(c), c->options->bulk,
+					    snapshot);
 	}
 	tracer_release(t->process, c->reason == CAPTURE_ON_DEMAND ? NULL : c->tracee);
 	snapshot->time.frozen = monotonic_now() - start;

@@ -207,6 +207,7 @@ static json_t *full_core_object(struct out *o, const struct snapshot *snapshot)
 	json_t *ret = json_object();
 
 	out_put(o, ret, "bytes", json_integer((json_int_t)snapshot->full_core.bytes));
+	out_put(o, ret, "swapped_bytes", json_integer((json_int_t)snapshot->full_core.swapped));
 	out_put(o, ret, "held_seconds", json_real((double)snapshot->full_core.held / 1e9));
 	return ret;
 }

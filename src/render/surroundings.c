@@ -271,6 +271,15 @@ static void section_surroundings(struct page *page, const struct findings *findi
 		page_field(page, "OOM kills", STYLE_PLAIN,
 			   "%" PRId64 " in the cgroup before, %" PRId64 " after",
 			   process->oom_kills_before, process->oom_kills_after);
+	if (findings->snapshot->full_core.bytes) {
+		char *size = words_size(arena, (int64_t)findings->snapshot->full_core.bytes);
+		char *held = words_duration(arena, findings->snapshot->full_core.held);
+
+		if (size && held)
+			page_field(page, "full core", STYLE_PLAIN, "%s copied, for which it was held for %s",
+				   size, held);
+		page->failed |= !size || !held;
+	}
 }
 
 static void print_module(struct page *page, const struct findings *findings, size_t i,

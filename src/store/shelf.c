@@ -47,6 +47,11 @@ static long digits(const char **at)
 	return ret;
 }
 
+static bool is_core(const char *suffix)
+{
+	return !strncmp(suffix, "core", 4);
+}
+
 // "-4711-20261124T041405Z", then nothing or "-2": what stands behind COMM in a report's name.
 static bool parse_tail(const char *tail, struct shelf_report *ret)
 {
@@ -159,8 +164,11 @@ static struct error *add_file(const struct store *store, struct shelf *shelf, co
 		*suffix = arena_strdup(&shelf->arena, dot + 1);
 	if (!suffix || !*suffix)
 		return error_nomem();
-	report->bytes += (uint64_t)st.st_size;
-	shelf->bytes += (uint64_t)st.st_size;
+	uint64_t blocks = (uint64_t)st.st_blocks * 512, size = (uint64_t)st.st_size;
+	uint64_t bytes = size < blocks ? size : blocks;
+	report->bytes += bytes;
+	report->core_bytes += is_core(dot + 1) ? bytes : 0;
+	shelf->bytes += bytes;
 	return NULL;
 }
 
@@ -257,8 +265,25 @@ static void choose(struct shelf *shelf, size_t i, struct left *left)
 
 	report->chosen = true;
 	left->reports--;
-	left->bytes -= report->bytes;
+	left->bytes -= report->bytes - (report->cores_chosen ? report->core_bytes : 0);
 	left->of_group[report->group]--;
+}
+
+// Old cores, the largest of all files, before anything else; returns of how many reports.
+static size_t choose_cores(struct shelf *shelf, uint64_t bytes, struct left *left)
+{
+	size_t ret = 0;
+
+	for (size_t i = 0; bytes && left->bytes > bytes && i + 1 < shelf->reports.n; i++) {
+		struct shelf_report *report = &shelf->reports.v[i];
+
+		if (report->chosen || !report->core_bytes)
+			continue;
+		report->cores_chosen = true;
+		left->bytes -= report->core_bytes;
+		ret++;
+	}
+	return ret;
 }
 
 // The oldest report of the group that has most left; the last report of all is not asked.
@@ -282,6 +307,10 @@ size_t shelf_choose(struct shelf *shelf, const struct shelf_bounds *bounds, int6
 	size_t n = shelf->reports.n;
 	struct left left = { .reports = n, .bytes = shelf->bytes };
 
+	// One large core is no reason for all other reports to go.
+	if (n)
+		left.bytes -= shelf->reports.v[n - 1].core_bytes;
+
 	left.of_group = arena_alloc(&shelf->arena, (shelf->groups.n + 1) * sizeof(size_t));
 	if (!left.of_group)
 		return 0;
@@ -290,15 +319,17 @@ size_t shelf_choose(struct shelf *shelf, const struct shelf_bounds *bounds, int6
 	for (size_t i = 0; i + 1 < n; i++)
 		if (bounds->age && now - shelf->reports.v[i].time > bounds->age)
 			choose(shelf, i, &left);
+	size_t stripped = choose_cores(shelf, bounds->bytes, &left);
 	while ((bounds->reports && left.reports > bounds->reports) ||
 	       (bounds->bytes && left.bytes > bounds->bytes)) {
 		size_t i = next_choice(shelf, &left);
 
 		if (i == n)
 			break;
+		stripped -= shelf->reports.v[i].cores_chosen;
 		choose(shelf, i, &left);
 	}
-	return n - left.reports;
+	return n - left.reports + stripped;
 }
 
 struct error *shelf_remove(const struct store *store, const struct shelf_report *report)
@@ -307,7 +338,8 @@ struct error *shelf_remove(const struct store *store, const struct shelf_report 
 		for (size_t k = 0; k < report->suffixes.n; k++) {
 			_cleanup_(freep) char *file = NULL;
 
-			if (strcmp(report->suffixes.v[k], suffixes[i]) != 0)
+			if (strcmp(report->suffixes.v[k], suffixes[i]) != 0 ||
+			    (!report->chosen && !is_core(suffixes[i])))
 				continue;
 			if (asprintf(&file, "%s.%s", report->name, suffixes[i]) < 0) {
 				file = NULL;

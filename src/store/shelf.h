@@ -15,12 +15,14 @@ struct shelf_report {
 	char *name, *comm;
 	pid_t pid;
 	int64_t time;	/* of the end, nanoseconds since the epoch, as the name has it */
-	uint64_t bytes; /* of all its files */
+	uint64_t bytes; /* of all its files, without their holes */
+	uint64_t core_bytes; /* of its core files among them */
 	strings suffixes; /* without the dot */
 	/* From the digest in the dump; NULL: there is none. */
 	char *cause, *summary, *signature;
 	size_t group;
-	bool chosen; /* by shelf_choose() */
+	/* By shelf_choose(): all of it, or its core files alone. */
+	bool chosen, cores_chosen;
 };
 
 /* Reports of one cause with one signature. */
@@ -50,13 +52,14 @@ struct shelf_bounds {
 };
 
 /*
- * Choose what must go so that the rest keeps within BOUNDS at time NOW: whatever is too old, then the
- * oldest report of the largest group again and again, so that what happened once is kept longer than
- * what happens daily. The newest report always stays. Returns how many were chosen.
+ * Choose what must go so that the rest keeps within BOUNDS at time NOW: whatever is too old; for too many
+ * bytes, the core files of the oldest; then the oldest report of the largest group again and again, so
+ * that what happened once is kept longer than what happens daily. The newest report always stays, and
+ * its core files do not count. Returns of how many reports something was chosen.
  */
 size_t shelf_choose(struct shelf *shelf, const struct shelf_bounds *bounds, int64_t now);
 
-/* Remove the files of a report, its dump last, so that one half removed is still a report. */
+/* Remove the chosen files of a report, its dump last, so that one half removed is still a report. */
 struct error *shelf_remove(const struct store *store, const struct shelf_report *report)
 	__attribute__((warn_unused_result));
 

@@ -403,6 +403,7 @@ static const struct field snapshot_record_fields[] = {
 	F(struct snapshot, time.frozen),
 	F(struct snapshot, full_core.bytes),
 	F(struct snapshot, full_core.held),
+	F(struct snapshot, full_core.swapped),
 	F(struct snapshot, unredacted),
 	RECORD(struct snapshot, process, process_record),
 	RECORD(struct snapshot, death, death_record),

@@ -400,8 +400,9 @@ struct snapshot {
 	regions memory;
 	struct bulk bulk;
 	struct {
-		uint64_t bytes; /* of the whole memory were copied, 0: none */
-		int64_t held;	/* nanoseconds that the process was held for it */
+		uint64_t bytes;	  /* of the whole memory were copied, 0: none */
+		uint64_t swapped; /* of them had been swapped out */
+		int64_t held;	  /* nanoseconds that the process was held for it */
 	} full_core;
 	struct python_hint python;
 	LIST(struct log) logs;

@@ -153,6 +153,45 @@ static void the_oldest_of_the_most_frequent_go_first(void **state)
 	shelf_deinit(&shelf);
 }
 
+static void old_cores_go_before_any_report(void **state)
+{
+	static char core[40000];
+	char *path;
+	struct shelf shelf;
+
+	(void)state;
+	memset(core, 1, sizeof(core));
+	put_report("first", 1, "abort");
+	put_report("second", 2, "abort");
+	put_report("third", 3, "abort");
+	put_report("last", 4, "abort");
+	static const char *const with_core[] = { "second-102-20261102T120000Z", "third-103-20261103T120000Z",
+						 "last-104-20261104T120000Z" };
+	for (size_t i = 0; i < 3; i++) {
+		ok(store_write(&store, with_core[i], i ? "core" : "core.zst", core, sizeof(core), &path));
+		free(path);
+	}
+	ok(shelf_read(&store, &shelf));
+	assert_int_equal(shelf_choose(&shelf, &(struct shelf_bounds){ .bytes = 60000 }, 0), 1);
+	for (size_t i = 0; i < 4; i++) {
+		assert_false(shelf.reports.v[i].chosen);
+		assert_int_equal(shelf.reports.v[i].cores_chosen, i == 1);
+	}
+	ok(shelf_remove(&store, &shelf.reports.v[1]));
+	shelf_deinit(&shelf);
+	ok(shelf_read(&store, &shelf));
+	assert_int_equal(shelf.reports.n, 4);
+	assert_int_equal(shelf.reports.v[1].suffixes.n, 2);
+	// The last one is no reason for others to go, but for their cores.
+	assert_int_equal(shelf_choose(&shelf, &(struct shelf_bounds){ .bytes = 39000 }, 0), 1);
+	assert_true(shelf.reports.v[2].cores_chosen && !shelf.reports.v[2].chosen);
+	shelf_deinit(&shelf);
+	ok(shelf_read(&store, &shelf));
+	assert_int_equal(shelf_choose(&shelf, &(struct shelf_bounds){ .bytes = 1 }, 0), 3);
+	assert_true(shelf.reports.v[2].chosen && !shelf.reports.v[3].chosen);
+	shelf_deinit(&shelf);
+}
+
 static void what_is_too_old_goes_whatever_it_is(void **state)
 {
 	struct shelf shelf;
@@ -199,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(reports_are_known_by_their_names),
 		CASE(the_oldest_of_the_most_frequent_go_first),
+		CASE(old_cores_go_before_any_report),
 		CASE(what_is_too_old_goes_whatever_it_is),
 		CASE(a_spoilt_dump_is_listed_without_its_verdict),
 	};
