@@ -37,9 +37,8 @@ static void show_progress(const void *data, uint64_t done, uint64_t total)
 		fputs("\r\033[K", stderr);
 	else if (!over && total && now - f->said >= (f->line ? SOON : LATER) && (f->line || f->words)) {
 		f->said = now;
-		fprintf(stderr, f->line ? "\rfull core: %3.0f%% of %.0f MiB\033[K"
-					: "full core: %.0f%% of %.0f MiB\n",
-			100.0 * (double)done / (double)total, (double)total / (1 << 20));
+		fprintf(stderr, f->line ? "\r%s: %3.0f%% of %.0f MiB\033[K" : "%s: %.0f%% of %.0f MiB\n",
+			f->doing, 100.0 * (double)done / (double)total, (double)total / (1 << 20));
 	}
 	if (over)
 		f->said = 0;
@@ -54,6 +53,7 @@ void fullcore_init(struct fullcore *ret, const struct store *store, const struct
 					    .progress = show_progress,
 					    .data = ret },
 				  .store = store,
+				  .doing = "full core",
 				  .line = !options->quiet && isatty(STDERR_FILENO),
 				  .words = !options->quiet && options->verbose };
 }
@@ -166,12 +166,14 @@ static struct error *complete(int fd, const struct snapshot *snapshot)
 }
 
 // All of FROM into TO, through PACKER when there is one.
-static struct error *copy(int from, const struct draft *to, struct packer *packer)
+static struct error *copy(int from, const struct draft *to, struct packer *packer, struct fullcore *f)
 {
 	_cleanup_(freep) uint8_t *chunk = malloc(CHUNK);
 	struct error *err = chunk ? NULL : error_nomem();
+	struct stat st = {};
 	ssize_t n = 1;
 
+	fstat(from, &st);
 	for (uint64_t at = 0; !err && n > 0; at += n > 0 ? (uint64_t)n : 0) {
 		n = pread(from, chunk, CHUNK, (off_t)at);
 		if (n < 0)
@@ -180,21 +182,27 @@ static struct error *copy(int from, const struct draft *to, struct packer *packe
 			err = packer_add(packer, chunk, (size_t)n);
 		else if (file_write_sparse(to->fd, at, chunk, (size_t)n))
 			err = error_errno(errno, "cannot write %s", to->path);
+		show_progress(f, at, (uint64_t)st.st_size);
 	}
+	show_progress(f, 1, 1);
 	return err;
 }
 
-static struct error *write_copy(const struct store *store, const char *name, bool compress, int from,
-				char **path_ret)
+static struct error *write_copy(const struct store *store, const char *name,
+				const struct options *options, int from, char **path_ret)
 {
+	bool compress = options->compress;
+	struct fullcore f;
 	_cleanup_(draft_discard) struct draft draft = { .fd = -1 };
 	_cleanup_(packer_destroyp) struct packer *packer = NULL;
 	struct error *err = draft_begin(store, name, compress ? "core.zst" : "core", &draft);
 
+	fullcore_init(&f, store, options);
+	f.doing = compress ? "compressing it" : "copying it";
 	if (!err && compress)
 		err = packer_create(draft.fd, draft.path, &packer);
 	if (!err)
-		err = copy(from, &draft, packer);
+		err = copy(from, &draft, packer, &f);
 	if (!err && packer)
 		err = packer_finish(packer);
 	return err ? err : draft_publish(&draft, path_ret);
@@ -213,10 +221,10 @@ struct error *fullcore_write(const struct store *store, const char *name,
 	if (err)
 		return err;
 	if (options->compress)
-		return write_copy(store, name, true, fd, path_ret);
+		return write_copy(store, name, options, fd, path_ret);
 	err = draft_publish(&draft, path_ret);
 	if (!err || err->kind != ERROR_UNSUPPORTED)
 		return err;
 	error_free(err);
-	return write_copy(store, name, false, fd, path_ret);
+	return write_copy(store, name, options, fd, path_ret);
 }

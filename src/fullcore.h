@@ -11,6 +11,7 @@
 struct fullcore {
 	struct bulk_options bulk; /* for a capture */
 	const struct store *store;
+	const char *doing;  /* "full core" */
 	bool line, words;   /* progress is shown on one line of a terminal; as lines that stay */
 	int64_t said;	    /* when something was, CLOCK_MONOTONIC; 0: nothing yet */
 };
