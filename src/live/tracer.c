@@ -213,8 +213,12 @@ static struct error *seize_tasks(struct tracer *tracer, struct traced *p, bool *
 
 	*news = false;
 	if (!dir) {
+		int errnum = errno;
+
 		closep(&fd);
-		return error_new(ERROR_GONE, "process %d has ended", (int)p->pid);
+		return errnum == ENOENT || errnum == ESRCH
+			       ? error_new(ERROR_GONE, "process %d has ended", (int)p->pid)
+			       : error_errno(errnum, "cannot list the threads of %d", (int)p->pid);
 	}
 	for (struct dirent *d; !err && (d = readdir(dir));) {
 		pid_t tid = (pid_t)strtol(d->d_name, NULL, 10);
