@@ -282,10 +282,8 @@ static struct error *add_by_list(struct py_reader *reader, taddr list, size_t *l
 	taddr pair, callback;
 
 	struct error *err = py_type_of(reader, list, &type);
-	// None, where there is no second.
-	if (err || type.kind != PY_LIST)
-		return err;
-	err = py_items_begin(reader, list, &type, &items);
+	if (!err)
+		err = py_items_begin(reader, list, &type, &items);
 	for (; !err && *left; --*left) {
 		err = py_items_next(&items, &pair, NULL);
 		if (err || !pair)
@@ -297,30 +295,58 @@ static struct error *add_by_list(struct py_reader *reader, taddr list, size_t *l
 	return err ? err : py_limit("more than %d callbacks of one task", MAX_CALLBACKS);
 }
 
+// What FUTURE calls, as it keeps it: *FIRST_RET, and what is in *LIST_RET (0 for nothing).
+static struct error *callbacks_of(struct py_reader *reader, const struct py_future *future,
+				  taddr *first_ret, taddr *list_ret)
+{
+	const union py_offsets *o = &reader->layout->offsets;
+	struct py_type type = {};
+	taddr list = 0;
+
+	*first_ret = *list_ret = 0;
+	struct error *err =
+		future->native ? field_of(reader, future->at, o->fut_callback, first_ret) : NULL;
+	if (!err)
+		err = py_future_member(reader, future, o->fut_callbacks, "_callbacks", &list);
+	if (!err && list)
+		err = py_type_of(reader, list, &type);
+	// None, where there is no second.
+	if (!err && type.kind == PY_LIST)
+		*list_ret = list;
+	return err;
+}
+
 static struct error *add_by_future(struct py_reader *reader, taddr at, size_t *left,
 				   struct py_completed *to)
 {
-	const union py_offsets *o = &reader->layout->offsets;
 	struct py_future future;
-	taddr first = 0, list;
+	taddr first, list;
 
 	struct error *err = py_future_of(reader, at, &future);
-	if (!err && future.native)
-		err = field_of(reader, at, o->fut_callback, &first);
+	if (!err)
+		err = callbacks_of(reader, &future, &first, &list);
 	if (!err && first)
 		err = add_by_callback(reader, first, to);
-	if (!err)
-		err = py_future_member(reader, &future, o->fut_callbacks, "_callbacks", &list);
 	return err || !list ? err : add_by_list(reader, list, left, to);
 }
 
-struct error *py_future_completes(struct py_reader *reader, taddr at, struct py_completed *ret)
+struct error *py_future_completes(struct py_reader *reader, const struct py_future *future,
+				  struct py_completed *ret)
 {
 	size_t left = MAX_CALLBACKS;
+	taddr first, list;
 
+	struct error *err = callbacks_of(reader, future, &first, &list);
+	if (!err && first && !list && first == ret->only)
+		return NULL;
 	*ret = (struct py_completed){};
-	struct error *err = add_by_future(reader, at, &left, ret);
+	if (!err && first)
+		err = add_by_callback(reader, first, ret);
+	if (!err && list)
+		err = add_by_list(reader, list, &left, ret);
 	for (size_t i = 0; i < ret->n && !err; i++)
 		err = add_by_future(reader, ret->v[i], &left, ret);
+	if (!err && !list)
+		ret->only = first;
 	return err;
 }

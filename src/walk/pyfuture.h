@@ -25,18 +25,20 @@ struct error *py_future_member(struct py_reader *reader, const struct py_future 
 	__attribute__((warn_unused_result));
 
 /*
- * The futures that are completed when the one at AT is, or when it and others are: wait(),
+ * The futures that are completed when FUTURE is, or when it and others are: wait(),
  * gather(), shield() and wait_for() and the task groups of asyncio and of anyio hang a function of
  * theirs on what they wait for, which has the future that stands for all of it; on that the next
  * may hang. What hangs on a future without being one of these says nothing. After an error RET has
- * what was found before it.
+ * what was found before it. RET, which is all zero at first, may come from another future: those
+ * of one gather() have the same callback, which then is not followed again.
  */
 struct py_completed {
+	taddr only; /* the one callback that led to them; 0: there are others */
 	taddr v[PY_MAX_COMPLETED];
 	size_t n;
 };
 
-struct error *py_future_completes(struct py_reader *reader, taddr at, struct py_completed *ret)
-	__attribute__((warn_unused_result));
+struct error *py_future_completes(struct py_reader *reader, const struct py_future *future,
+				  struct py_completed *ret) __attribute__((warn_unused_result));
 
 #endif

@@ -19,6 +19,7 @@ struct walk {
 	const union py_offsets *o;
 	struct py_state *state;
 	struct seen seen; /* tasks, by their number in the state */
+	struct py_completed completed; /* by the task that was asked last */
 	size_t left_out, frames;
 };
 
@@ -359,9 +360,9 @@ static struct error *tie_awaited_by(struct walk *w, struct py_task *task)
 }
 
 // Who waits for the task itself, or for what gather() and its like have made of it.
-static struct error *tie_waiting(struct walk *w, struct py_task *task,
-				 const struct py_completed *completed)
+static struct error *tie_waiting(struct walk *w, struct py_task *task)
 {
+	const struct py_completed *completed = &w->completed;
 	struct error *err = NULL;
 
 	for (size_t i = 0; i < w->state->tasks.n && !err; i++) {
@@ -378,13 +379,11 @@ static struct error *tie_waiting(struct walk *w, struct py_task *task,
 
 static struct error *tie_task(struct walk *w, const struct py_future *future, struct py_task *task)
 {
-	struct py_completed completed = {};
+	struct error *err = py_frames_gap(w->f, "what awaits an asyncio task",
+					  py_future_completes(w->reader, future, &w->completed));
 
-	struct error *err = py_frames_gap(
-		w->f, "what awaits an asyncio task",
-		py_future_completes(w->reader, future->at, &completed));
 	if (!err && !w->reader->touch_only)
-		err = tie_waiting(w, task, &completed);
+		err = tie_waiting(w, task);
 	return err || !future->native ? err : tie_awaited_by(w, task);
 }
 
