@@ -17,6 +17,7 @@
 #include "store/minidump.h"
 #include "store/packed.h"
 #include "target/privacy.h"
+#include "walk/soname.h"
 
 // Colours are for terminals, and for those who did not ask to be spared (no-color.org).
 bool wants_colour(int fd)
@@ -161,7 +162,9 @@ struct error *deliver(const struct store *folder, const struct options *options,
 	_cleanup_(answer_deinit) struct answer found = {};
 
 	snapshot->unredacted = options->no_redact;
-	struct error *err = embed_unwind(snapshot, options->embed);
+	struct error *err = soname_find(snapshot);
+	if (!err)
+		err = embed_unwind(snapshot, options->embed);
 	if (geteuid() || !process_is_users(&snapshot->process, &own.reader) ||
 	    own.reader != own.owner)
 		own.reader = 0;

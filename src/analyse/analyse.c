@@ -603,7 +603,7 @@ static struct error *sign_frames(struct findings *f, const struct stack *stack, 
 		if (python_only && frame->kind != FRAME_PYTHON)
 			continue;
 		if (frame->kind == FRAME_NATIVE && !name)
-			name = frame->module ? path_basename(frame->module->path) : NULL;
+			name = frame->module ? module_name(frame->module) : NULL;
 		// What every abort() and raise() has on top, whoever called it.
 		if (!name || (!f->signature_frames.n && frame->kind == FRAME_NATIVE &&
 			      scene_is_plumbing(name)))

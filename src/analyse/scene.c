@@ -244,13 +244,15 @@ const struct frame *scene_native_frame(const struct findings *findings)
 {
 	const struct thread_findings *thread = findings->dying;
 	const struct frame *first = NULL;
+	// A call can be told by whoever made it, a fault is nobody's but the one's whose code it was.
+	bool at_once = findings->fault.present && findings->fault.class != FAULT_ABORT;
 
 	for (size_t i = 0; thread && i < thread->native.frames.n; i++) {
 		const struct frame *frame = &thread->native.frames.v[i];
 
 		if (!first)
 			first = frame;
-		if (frame->function && !scene_is_plumbing(frame->function))
+		if (frame->function ? !scene_is_plumbing(frame->function) : at_once)
 			return frame;
 	}
 	return first;
@@ -278,7 +280,7 @@ static const char *place(struct opinion *opinion, const struct frame *frame, boo
 			frame->line > 0 ? opinion_text(opinion, "%s:%d", file, frame->line) : file;
 		// Few know a library by the names of its sources.
 		const char *library = frame->module && frame->module->path && !full
-					      ? path_basename(frame->module->path)
+					      ? module_name(frame->module)
 					      : "";
 		if (!strstr(library, ".so"))
 			library = "";
@@ -288,7 +290,7 @@ static const char *place(struct opinion *opinion, const struct frame *frame, boo
 	}
 	if (frame->module) {
 		const char *path = frame->module->path ? frame->module->path : "?";
-		const char *module = opinion_clip(opinion, full ? path : path_basename(path), max);
+		const char *module = opinion_clip(opinion, full ? path : module_name(frame->module), max);
 
 		if (*function)
 			return opinion_text(opinion, "%s (%s)", function, module);

@@ -35,7 +35,9 @@ static char *clean(struct arena *arena, const char *text, size_t max)
 static char *frame_line(struct arena *arena, const struct frame *frame)
 {
 	const char *function = frame->function ? frame->function : "??";
-	const char *in = frame->file ? frame->file : frame->module ? frame->module->path : "??";
+	const char *in = frame->file     ? frame->file
+			 : frame->module ? module_name(frame->module)
+					 : "??";
 	char *line = frame->line > 0
 			     ? arena_printf(arena, "%s (%s:%d)", function, path_basename(in), frame->line)
 			     : arena_printf(arena, "%s (%s)", function, path_basename(in));

@@ -516,6 +516,7 @@ static json_t *module_list(struct out *o, const struct findings *findings)
 		json_t *object = json_object();
 
 		out_put_string(o, object, "path", module->path);
+		out_put_known(o, object, "soname", module->soname);
 		out_put(o, object, "start", out_address(module->start));
 		out_put(o, object, "end", out_address(module->end));
 		out_put(o, object, "build_id", build_id(module));

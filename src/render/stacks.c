@@ -118,7 +118,7 @@ char *frame_place(struct arena *arena, const struct frame *frame, bool brief)
 	const char *guess = frame->found_by == FOUND_SCANNED ? " (by scan, may be wrong)" : "";
 	if (!frame->module)
 		return arena_printf(arena, "0x%" PRIx64 ", in no module%s", frame->pc, guess);
-	const char *module = path_basename(frame->module->path);
+	const char *module = module_name(frame->module);
 	if (frame->file && *frame->file)
 		return arena_printf(arena, "%s %s:%d%s", module,
 				    brief ? path_basename(frame->file) : frame->file, frame->line,

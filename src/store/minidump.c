@@ -288,6 +288,19 @@ static void write_misc_info(struct md_writer *w)
 	md_end(w, MD_MISC_INFO, rva);
 }
 
+// Symbol stores, and readers that look for files, go by the name that the loader goes by.
+static size_t add_module_name(struct md_writer *w, const struct module *m)
+{
+	_cleanup_(buf_deinit) struct buf path = {};
+
+	if (m->in_memory || !m->soname)
+		return add_string(w, m->in_memory ? MD_VDSO_NAME : m->path);
+	buf_printf(&path, "%.*s%s", (int)(path_basename(m->path) - m->path), m->path, m->soname);
+	buf_add(&path, "", 1);
+	w->out->failed = w->out->failed || path.failed;
+	return add_string(w, path.failed ? "" : (const char *)path.data);
+}
+
 static void write_modules(struct md_writer *w)
 {
 	_cleanup_(buf_deinit) struct buf list = {};
@@ -297,7 +310,7 @@ static void write_modules(struct md_writer *w)
 	for (size_t i = 0; i < n; i++) {
 		const struct module *m = &w->s->modules.v[i];
 		uint64_t size = m->end - m->start;
-		size_t name = add_string(w, m->in_memory ? MD_VDSO_NAME : m->path), cv = 0;
+		size_t name = add_module_name(w, m), cv = 0;
 
 		if (m->build_id_len) {
 			buf_align(w->out, 4);

@@ -157,6 +157,7 @@ static const struct field module_record_fields[] = {
 	F(struct module, start),
 	F(struct module, end),
 	F(struct module, path),
+	MAYBE(struct module, soname),
 	F(struct module, inode),
 	F(struct module, dev_major),
 	F(struct module, dev_minor),

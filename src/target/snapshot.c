@@ -720,6 +720,11 @@ struct error *sender_copy(struct arena *arena, const struct sender *from, struct
 	return NULL;
 }
 
+const char *module_name(const struct module *module)
+{
+	return module->deleted && module->soname ? module->soname : path_basename(module->path);
+}
+
 const char *path_basename(const char *path)
 {
 	const char *slash = strrchr(path, '/');

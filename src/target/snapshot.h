@@ -155,6 +155,11 @@ struct mapping {
 struct module {
 	taddr start, end;
 	char *path;	/* as mapped */
+	/*
+	 * What it calls itself (DT_SONAME), where its file is gone or there is one of that name in
+	 * the same folder: others know it by that. NULL: not so.
+	 */
+	char *soname;
 	uint64_t inode;
 	uint32_t dev_major, dev_minor;
 	uint8_t build_id[BUILD_ID_MAX];
@@ -491,6 +496,9 @@ struct error *gaps_take(struct arena *arena, gaps *list, const char *what, const
 
 /* The value of an entry of an auxiliary vector, as of /proc/PID/auxv; 0 when there is none. */
 uint64_t auxv_value(const struct bytes *auxv, uint64_t type);
+
+/* What to call MODULE in a word: the name of its file; of one that is gone its own, where it has any. */
+const char *module_name(const struct module *module);
 
 /* "server.py" for "/srv/server.py": what follows the last slash. */
 const char *path_basename(const char *path);

@@ -602,6 +602,7 @@ static bool defined(const Elf64_Sym *sym)
 
 struct dynamic {
 	uint64_t gnu_hash, hash, symtab, strtab, strsz; /* virtual addresses of the file; 0: none */
+	uint64_t soname; /* in strtab; 0: none */
 };
 
 static bool read_dynamic(const struct image *image, struct dynamic *ret)
@@ -636,10 +637,25 @@ static bool read_dynamic(const struct image *image, struct dynamic *ret)
 		case DT_STRSZ:
 			d.strsz = v;
 			break;
+		case DT_SONAME:
+			d.soname = v;
+			break;
 		}
 	}
 	*ret = d;
 	return d.symtab && d.strtab;
+}
+
+bool image_soname(const struct image *image, char ret[SONAME_MAX])
+{
+	struct dynamic d;
+	uint64_t strtab;
+
+	if (!read_dynamic(image, &d) || !d.soname || d.soname >= d.strsz ||
+	    !offset_of(image, d.strtab, &strtab) || strtab > UINT64_MAX - d.soname)
+		return false;
+	size_t len = file_read_some(image, strtab + d.soname, ret, SONAME_MAX);
+	return len && *ret && memchr(ret, '\0', len);
 }
 
 static bool symbol_matches(const struct image *image, uint64_t symtab, uint64_t strtab,

@@ -83,6 +83,11 @@ const struct image_segment *image_segment_at(const struct image *image, taddr at
  */
 bool image_symbol(const struct image *image, const char *name, taddr *ret, uint64_t *size_ret);
 
+#define SONAME_MAX 256 /* with its NUL */
+
+/* What the image calls itself (DT_SONAME), as it stands there; false when it has no such name. */
+bool image_soname(const struct image *image, char ret[SONAME_MAX]);
+
 struct image_section {
 	uint64_t vaddr, offset, size; /* the address as the file has it, without the bias */
 	uint64_t flags;

@@ -150,6 +150,9 @@ static void test_symbols_of_a_library_are_those_of_the_linker(void **state)
 	}
 	taddr at;
 	assert_false(image_symbol(image, "puts_", &at, NULL));
+	char soname[SONAME_MAX];
+	assert_true(image_soname(image, soname));
+	assert_int_equal(strncmp(soname, "libc.", 5), 0);
 	dlclose(libc);
 	images_deinit(&images);
 	snapshot_deinit(&s);
