@@ -13,11 +13,26 @@
 #define NT_ARM_TLS 0x401
 #endif
 
+/*
+ * SIGKILL tears a thread out of its stop and on to that of its exit, which is seen before it is left:
+ * PTRACE_CONT does not say which stop it means.
+ */
+static bool was_torn_away(const struct tracee *t)
+{
+	siginfo_t now;
+
+	return t->state != TRACEE_AT_EXIT && wait_peek(P_PID, t->tid, &now) &&
+	       now.si_code == CLD_TRAPPED && now.si_status >> 8 == PTRACE_EVENT_EXIT;
+}
+
 void tracee_let_run(struct tracee *t, int signo)
 {
+	bool torn = was_torn_away(t);
+
 	t->state = TRACEE_RUNNING;
-	// ESRCH: torn away by SIGKILL. Its exit stop comes next.
-	ptrace(PTRACE_CONT, t->tid, 0, signo);
+	// ESRCH: it is on its way there.
+	if (!torn)
+		ptrace(PTRACE_CONT, t->tid, 0, signo);
 }
 
 void tracer_resume(struct tracee *tracee)

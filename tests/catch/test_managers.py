@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-from conftest import status_of, until
+from conftest import until
 from test_senders import needs_listening
 
 ASGI_APP = """
-import time
+import os, signal, time
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         while True:
@@ -22,6 +22,7 @@ async def app(scope, receive, send):
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+    signal.signal(signal.SIGTERM, lambda *a: os.write(1, b"asked\\n"))
     print("hanging", flush=True)
     time.sleep(600)
 """
@@ -110,9 +111,9 @@ def test_kill_after_a_stop_by_uvicorn_tells_both(pcatch, asgi, tmp_path):
             lambda: next((w for w in workers_of(manager.pid) if in_sleep(w)), None), "a worker that hangs"
         )
         watcher = pcatch.attach(hung)
-        sleeping = switches(hung)
         os.kill(manager.pid, signal.SIGTERM)
-        until(lambda: switches(hung) > sleeping, "uvicorn's SIGTERM to the worker that hangs")
+        manager.line("stdout", "asked")
+        until(lambda: in_sleep(hung), "its sleep to go on")
         # Not by ourselves: who is an ancestor counts as a supervisor.
         killer = pcatch.start("sh", "-c", "kill -9 %d" % hung)
         assert watcher.wait() == 0
@@ -121,6 +122,7 @@ def test_kill_after_a_stop_by_uvicorn_tells_both(pcatch, asgi, tmp_path):
     assert report.sender["pid"] == killer.pid
     asked = [e for e in report.death["earlier_signals"] if e["name"] == "SIGTERM"]
     assert asked and asked[0]["sender"]["pid"] == manager.pid
+    assert "served.py:12 in app" in report.summary
 
 
 def in_sleep(pid):
@@ -130,11 +132,6 @@ def in_sleep(pid):
 
 # x86_64's and aarch64's
 SYSCALLS = {35: "nanosleep", 230: "clock_nanosleep", 101: "nanosleep", 115: "clock_nanosleep"}
-
-
-def switches(pid):
-    """How often it has gone to sleep: once more for every signal that wakes it up."""
-    return int(status_of(pid)["voluntary_ctxt_switches"])
 
 
 @needs_listening
