@@ -154,34 +154,34 @@ bool scene_is_python(const struct findings *findings)
 	return findings->python.present || findings->snapshot->python.found;
 }
 
-static const struct frame *python_frame(const struct thread_findings *thread)
+static const struct frame *python_frame(const struct stack *stack)
 {
-	for (size_t i = 0; thread && i < thread->python.frames.n; i++)
-		if (thread->python.frames.v[i].file || thread->python.frames.v[i].function)
-			return &thread->python.frames.v[i];
+	for (size_t i = 0; i < stack->frames.n; i++)
+		if (stack->frames.v[i].file || stack->frames.v[i].function)
+			return &stack->frames.v[i];
 	return NULL;
 }
 
 const struct frame *scene_python_frame(const struct findings *findings)
 {
-	return python_frame(findings->dying);
+	return findings->dying ? python_frame(&findings->dying->python) : NULL;
 }
 
-static const struct frame *own_frame(const struct thread_findings *thread)
+static const struct frame *own_frame(const struct stack *stack)
 {
-	for (size_t i = 0; thread && i < thread->python.frames.n; i++) {
-		const char *file = thread->python.frames.v[i].file;
+	for (size_t i = 0; i < stack->frames.n; i++) {
+		const char *file = stack->frames.v[i].file;
 
 		if (file && *file != '<' && !strstr(file, "/lib/python") &&
 		    !strstr(file, "/lib64/python") && !strstr(file, "-packages/"))
-			return &thread->python.frames.v[i];
+			return &stack->frames.v[i];
 	}
 	return NULL;
 }
 
 const struct frame *scene_own_frame(const struct findings *findings)
 {
-	return own_frame(findings->dying);
+	return findings->dying ? own_frame(&findings->dying->python) : NULL;
 }
 
 bool scene_is_plumbing(const char *function)
@@ -344,20 +344,29 @@ static const char *idle_words(const struct findings *findings, struct opinion *o
 }
 
 // Whom a person can ask is the program's own line; what it called there is told with it.
-const char *scene_thread_place(const struct findings *findings, struct opinion *opinion,
-			       const struct thread_findings *thread)
+const char *scene_stack_place(struct opinion *opinion, const struct stack *python)
 {
-	const struct frame *frame = python_frame(thread), *own = own_frame(thread);
+	const struct frame *frame = python_frame(python), *own = own_frame(python);
 
 	if (!frame)
 		return "";
-	if (is_idle_loop(thread))
-		return opinion_text(opinion, "%s, %s", scene_place(opinion, own ? own : frame),
-				    idle_words(findings, opinion, thread));
 	if (!own || own == frame || !frame->function)
 		return scene_place(opinion, frame);
 	return opinion_text(opinion, "%s through %s", scene_place(opinion, own),
 			    opinion_clip(opinion, frame->function, 48));
+}
+
+const char *scene_thread_place(const struct findings *findings, struct opinion *opinion,
+			       const struct thread_findings *thread)
+{
+	if (!thread || !python_frame(&thread->python))
+		return "";
+	if (!is_idle_loop(thread))
+		return scene_stack_place(opinion, &thread->python);
+	const struct frame *own = own_frame(&thread->python);
+	return opinion_text(opinion, "%s, %s",
+			    scene_place(opinion, own ? own : python_frame(&thread->python)),
+			    idle_words(findings, opinion, thread));
 }
 
 const char *scene_python_place(const struct findings *findings, struct opinion *opinion)

@@ -54,6 +54,8 @@ const char *scene_python_place(const struct findings *findings, struct opinion *
 /* The same of any thread. */
 const char *scene_thread_place(const struct findings *findings, struct opinion *opinion,
 			       const struct thread_findings *thread);
+/* The same of frames of Python alone, wherever they come from. */
+const char *scene_stack_place(struct opinion *opinion, const struct stack *python);
 /* scene_place() with whole paths. */
 const char *scene_full_place(struct opinion *opinion, const struct frame *frame);
 

@@ -83,8 +83,8 @@ static void doubt_pid(const struct findings *findings, struct opinion *opinion)
 	opinion_doubt(opinion, "pid",
 			findings->snapshot->host.in_container
 				? "the kernel counts pids as the host does, not as this container"
-				: "nothing says since when the pid was this process's: --since or a "
-				  "pidfile would");
+				: "nothing says since when the pid was this process's: --since or "
+				  "a pidfile would");
 }
 
 // What it lived in, and ended with at the latest.
@@ -128,7 +128,7 @@ static void tell_life(const struct findings *findings, struct opinion *opinion)
 			    a->gone_by);
 	if (beat->present && a->gone)
 		opinion_for(opinion, findings->snapshot->logs.v[beat->log].path,
-			    "it wrote a line every %s, %zu are here, the last at %s",
+			    "it wrote a line every %s; %zu are here, the last at %s",
 			    scene_duration(opinion, beat->interval), beat->beats,
 			    time_words(opinion, beat->last));
 	if (a->restarted)
@@ -137,26 +137,22 @@ static void tell_life(const struct findings *findings, struct opinion *opinion)
 			    autopsy->halt ? ", after a shutdown in order" : "");
 }
 
-static const char *left_words(const struct leftover *left, struct opinion *opinion)
-{
-	return opinion_text(opinion, "%d (%s%s%s)", (int)left->process.pid,
-			    left->process.comm ? left->process.comm : "?",
-			    left->listens ? ", listens on " : "",
-			    left->listens ? left->listens : "");
-}
-
-// Processes that outlived it, and what they still do.
+// Processes that outlived it; where they listen has a section of its own.
 static void tell_left(const struct findings *findings, struct opinion *opinion)
 {
 	const struct autopsy *autopsy = &findings->snapshot->autopsy;
 	const char *pids = "";
-	size_t family = 0;
+	size_t family = 0, listening = 0;
 
 	for (size_t i = 0; i < autopsy->left.n; i++) {
-		family += autopsy->left.v[i].same_family;
+		const struct leftover *left = &autopsy->left.v[i];
+		const char *comm = left->process.comm ? left->process.comm : "?";
+
+		family += left->same_family;
+		listening += left->same_family && left->listens;
 		if (i < LEFT_NAMED)
-			pids = opinion_text(opinion, "%s%s%s", pids, *pids ? ", " : "",
-					    left_words(&autopsy->left.v[i], opinion));
+			pids = opinion_text(opinion, "%s%s%d (%s)", pids, *pids ? ", " : "",
+					    (int)left->process.pid, comm);
 	}
 	if (autopsy->left.n > LEFT_NAMED)
 		pids = opinion_text(opinion, "%s and %zu more", pids,
@@ -168,9 +164,9 @@ static void tell_left(const struct findings *findings, struct opinion *opinion)
 			   : "other processes still write to its log",
 		    pids);
 	if (family)
-		opinion_advise(opinion,
-			       "End what is left of it before the next start, as it may hold the "
-			       "port and the files: %s.",
+		opinion_advise(opinion, "End what is left of it before the next start, as it %s: "
+					"%s.",
+			       listening ? "holds the port" : "may hold the port and the files",
 			       pids);
 }
 
@@ -297,14 +293,12 @@ static enum cause cause_of_signal(int signo)
 	}
 }
 
-// " in app.py:12 in crash": what faulthandler's dump has on top; "" for none.
+// " at app.py:12 in crash": what faulthandler's dump has on top; "" for none.
 static const char *dump_place(const struct findings *findings, struct opinion *opinion)
 {
-	const struct stack *stack = &findings->python.fatal_stack;
+	const char *place = scene_stack_place(opinion, &findings->python.fatal_stack);
 
-	if (!findings->aftermath.dump || !stack->frames.n)
-		return "";
-	return opinion_text(opinion, " in %s", scene_place(opinion, &stack->frames.v[0]));
+	return findings->aftermath.dump && *place ? opinion_text(opinion, " at %s", place) : "";
 }
 
 static void tell_dump(const struct findings *findings, struct opinion *opinion)
@@ -525,8 +519,6 @@ static bool judge_status(const struct findings *findings, struct opinion *opinio
 	if (signo == SIGKILL && a->kernel_silent)
 		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
 				 "the kernel's log covers the time and has no OOM kill of it");
-	if (signo == SIGKILL || signo == SIGTERM)
-		advise_next_time(findings, opinion);
 	return true;
 }
 
@@ -663,29 +655,36 @@ static bool judge_unit_stop(const struct findings *findings, struct opinion *opi
 	return true;
 }
 
-// Why memory is not to blame, and what kind of crash it was not.
-static void rule_out_by_silence(const struct findings *findings, struct opinion *opinion,
-				bool no_oom)
+static bool is_no_oom(const struct findings *findings)
 {
-	const struct aftermath *a = &findings->aftermath;
 	const struct snapshot *snapshot = findings->snapshot;
+
+	return (findings->aftermath.kernel_silent && !snapshot->host.in_container) ||
+	       snapshot->process.oom_kills_after == 0;
+}
+
+// Why memory is not to blame, and what kind of crash it was not.
+static void rule_out_by_silence(const struct findings *findings, struct opinion *opinion)
+{
+	const struct snapshot *snapshot = findings->snapshot;
+	bool silent = findings->aftermath.kernel_silent && !snapshot->host.in_container;
 	int64_t kills = snapshot->process.oom_kills_after;
 
-	if (a->kernel_silent && !snapshot->host.in_container)
+	if (silent)
 		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY,
 				 "the kernel's log covers the time and has no OOM kill of it");
-	else if (no_oom)
+	else if (kills == 0)
 		opinion_rule_out(opinion, CAUSE_OUT_OF_MEMORY, "its cgroup %s counts no OOM kill",
 				 snapshot->process.cgroup);
 	else if (kills > 0)
 		opinion_for(opinion, "cgroup",
 			    "%s, where it was, counts %lld OOM kills; whose and when, it does not",
 			    snapshot->process.cgroup, (long long)kills);
-	if (a->kernel_silent && snapshot->autopsy.kernel_tells_faults &&
-	    !snapshot->host.in_container)
-		opinion_rule_out(opinion, CAUSE_NATIVE_CRASH,
-				 "the kernel's log covers the time, and would have had a line of a "
-				 "segmentation fault");
+	// Of a fault that a handler takes there is no line, also when it is raised again.
+	if (silent && snapshot->autopsy.kernel_tells_faults)
+		opinion_against(opinion, "the kernel's log",
+				"hardly a native crash: there is no line of one, which only a "
+				"handler such as faulthandler's keeps from being written");
 }
 
 static bool judge_silence(const struct findings *findings, struct opinion *opinion)
@@ -693,9 +692,7 @@ static bool judge_silence(const struct findings *findings, struct opinion *opini
 	const struct aftermath *a = &findings->aftermath;
 	const struct snapshot *snapshot = findings->snapshot;
 	const struct process_ref *holder = &snapshot->autopsy.holder;
-	bool no_oom = (a->kernel_silent && !snapshot->host.in_container) ||
-		      snapshot->process.oom_kills_after == 0;
-	bool heard = false;
+	bool no_oom = is_no_oom(findings), heard = false;
 
 	for (size_t i = 0; i < snapshot->logs.n; i++)
 		heard |= snapshot->logs.v[i].lines.n > 0;
@@ -714,19 +711,23 @@ static bool judge_silence(const struct findings *findings, struct opinion *opini
 			      no_oom ? " by somebody" : " (somebody's, or the OOM killer's)");
 	if (heard)
 		opinion_for(opinion, "log",
-			    "no signal, no shutdown, no traceback and no dump of faulthandler is "
-			    "in there behind its last sign of life");
+			    "there is no signal, shutdown, traceback or dump of faulthandler in it "
+			    "behind its last sign of life");
+	rule_out_by_silence(findings, opinion);
+	opinion_gap(opinion, "how it ended", "nobody saw its exit status or the signal",
+		    "have pcatch attached: pcatch attach, or pcatch run -- COMMAND");
+	return true;
+}
+
+// What can have been, when nothing speaks.
+static void tell_likelihood(const struct findings *findings, struct opinion *opinion)
+{
 	opinion_for(opinion, "likelihood", "1: SIGKILL, which no program can log%s",
-		    no_oom ? "" : "; the OOM killer sends it, too");
+		    is_no_oom(findings) ? "" : "; the OOM killer sends it, too");
 	opinion_for(opinion, "likelihood",
 		    "2: a signal whose default action ends a process and that leaves no trace: "
 		    "SIGPIPE where Python's own \"ignored\" was undone, SIGHUP, SIGALRM, SIGUSR1");
 	opinion_for(opinion, "likelihood", "3: os._exit() or _exit(), in it or in a library");
-	rule_out_by_silence(findings, opinion, no_oom);
-	opinion_gap(opinion, "how it ended", "nobody saw its exit status or the signal",
-		    "have pcatch attached: pcatch attach, or pcatch run -- COMMAND");
-	advise_next_time(findings, opinion);
-	return true;
 }
 
 static judge *const judges[] = {
@@ -745,8 +746,16 @@ bool judge_autopsy(const struct findings *findings, struct opinion *opinion)
 	tell_reuse(findings, opinion);
 	if (findings->aftermath.fate == FATE_ALIVE)
 		return true;
+	const struct verdict *verdict = &opinion->verdict;
+	bool silence = verdict->cause == CAUSE_VANISHED &&
+		       verdict->confidence == CONFIDENCE_UNKNOWN;
 	tell_life(findings, opinion);
+	if (silence)
+		tell_likelihood(findings, opinion);
 	tell_left(findings, opinion);
 	advise_core(findings, opinion);
+	if (silence || verdict->cause == CAUSE_KILLED_BY_UNKNOWN ||
+	    verdict->cause == CAUSE_TERMINATED_BY_SIGNAL)
+		advise_next_time(findings, opinion);
 	return true;
 }

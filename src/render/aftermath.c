@@ -20,7 +20,9 @@ void aftermath_head(struct page *page, const struct findings *findings)
 	const struct aftermath *a = &findings->aftermath;
 	char *seen = a->seen ? words_time(&page->arena, a->seen) : NULL;
 	char *gone = a->gone ? words_time(&page->arena, a->gone) : NULL;
-	char *how = words_death(&page->arena, &findings->snapshot->death);
+	const struct death *death = &findings->snapshot->death;
+	char *how = death->kind == DEATH_UNKNOWN ? arena_strdup(&page->arena, "nobody was attached")
+						 : words_death(&page->arena, death);
 
 	if (!how || (a->seen && !seen) || (a->gone && !gone)) {
 		page->failed = true;
@@ -68,7 +70,8 @@ void aftermath_print(struct page *page, const struct findings *findings)
 	for (size_t i = 0, shown = 0; i < autopsy->told.n && shown < TOLD_SHOWN; i++) {
 		const struct testimony *told = &autopsy->told.v[i];
 
-		// Of the kernel's, the lines that were found to be about others are in the JSON report.
+		// Of the kernel's, the lines that were found to be about others are in the JSON
+		// report.
 		if (told->source == TOLD_BY_KERNEL && told != a->oom && told != a->crash)
 			continue;
 		if (!titled)
@@ -78,8 +81,8 @@ void aftermath_print(struct page *page, const struct findings *findings)
 		char *at = told->at ? words_time(&page->arena, told->at)
 				    : arena_strdup(&page->arena, "");
 		if (at)
-			page_field(page, "", STYLE_LABEL, "%s, in %s%s%s:", source_words[told->source],
-				   told->where, *at ? ", " : "", at);
+			page_field(page, "", STYLE_LABEL, "%s, in %s%s%s:",
+				   source_words[told->source], told->where, *at ? ", " : "", at);
 		page->failed |= !at;
 		page_quote(page, told->text);
 	}
@@ -89,8 +92,8 @@ static json_t *ref_value(const struct process_ref *ref)
 {
 	if (!ref->pid)
 		return json_null();
-	return json_pack("{s:i, s:o, s:o}", "pid", (int)ref->pid, "comm", out_string(ref->comm), "exe",
-			 out_string(ref->exe));
+	return json_pack("{s:i, s:o, s:o}", "pid", (int)ref->pid, "comm", out_string(ref->comm),
+			 "exe", out_string(ref->exe));
 }
 
 static json_t *left_list(struct out *o, const struct autopsy *autopsy)
@@ -100,9 +103,10 @@ static json_t *left_list(struct out *o, const struct autopsy *autopsy)
 	for (size_t i = 0; i < autopsy->left.n; i++) {
 		const struct leftover *left = &autopsy->left.v[i];
 		json_t *object = json_pack("{s:o, s:o, s:b, s:b, s:o}", "process",
-					   ref_value(&left->process), "parent", ref_value(&left->parent),
-					   "same_session", left->same_family, "same_log", left->same_log,
-					   "listens", out_string(left->listens));
+					   ref_value(&left->process), "parent",
+					   ref_value(&left->parent), "same_session",
+					   left->same_family, "same_log", left->same_log, "listens",
+					   out_string(left->listens));
 
 		out_append(o, ret, object);
 	}
@@ -120,9 +124,10 @@ static json_t *told_list(struct out *o, const struct autopsy *autopsy)
 
 	for (size_t i = 0; i < autopsy->told.n; i++) {
 		const struct testimony *told = &autopsy->told.v[i];
-		json_t *object = json_pack("{s:s, s:o, s:o, s:o}", "source", sources[told->source], "where",
-					   out_string(told->where), "at", out_time(o, told->at),
-					   "text", out_string(told->text));
+		json_t *object = json_pack("{s:s, s:o, s:o, s:o, s:o}", "source",
+					   sources[told->source], "where", out_string(told->where),
+					   "at", out_time(o, told->at), "text",
+					   out_string(told->text), "core", out_string(told->core));
 
 		out_append(o, ret, object);
 	}

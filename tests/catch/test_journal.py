@@ -125,7 +125,7 @@ def test_status_is_certain_for_the_process_of_the_pidfile(pcatch, journal, dead,
     assert "code 3" in report.summary
 
 
-def test_oom_killer_of_a_unit(pcatch, journal, dead):
+def test_oom_killer_of_a_unit(pcatch, journal, dead, tmp_path):
     journal.own(0, "ready", dead)
     journal.systemd(61, "web.service: A process of this unit has been killed by the OOM killer.")
     journal.systemd(61, EXITED % ("killed", "9/KILL"), **KILL)
@@ -134,11 +134,12 @@ def test_oom_killer_of_a_unit(pcatch, journal, dead):
     # The kernel's own line names the process.
     journal.add(60.9, "Memory cgroup out of memory: Killed process %d (web) total-vm:81920kB, "
                 "anon-rss:61440kB, file-rss:1024kB, shmem-rss:0kB" % dead, _TRANSPORT="kernel")
-    called = pcatch.call("autopsy", "-o", pcatch.out, "--pid", str(dead), "-f", "json")
+    out = tmp_path / "again"
+    called = pcatch.call("autopsy", "-o", out, "--pid", str(dead), "-f", "json")
     assert called.status == 0
-    report = pcatch.reports()[-1]
-    assert report.cause == "out-of-memory" and "60.0 MiB" in report.summary
-    assert "of its unit" not in report.summary and "control group" in report.summary
+    verdict = json.loads(next(out.glob("*.json")).read_text())["verdict"]
+    assert verdict["cause"] == "out-of-memory" and "60.0 MiB" in verdict["summary"]
+    assert "of its unit" not in verdict["summary"] and "control group" in verdict["summary"]
 
 
 def test_stop_that_took_too_long(pcatch, journal, dead):
