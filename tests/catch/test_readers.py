@@ -66,15 +66,26 @@ def read_with(*argv):
     return done.stdout
 
 
-@pytest.fixture(params=[*VICTIMS, "python"])
+# As much as pcatch ever puts into a dump.
+EVERYTHING = ["--embed-unwind=always"]
+
+
+@pytest.fixture(params=[*VICTIMS, "python", "python with all that unwinding needs"])
 def report(request, pcatch, victim, any_python):
+    if request.param.startswith("python with"):
+        return pcatch.catch(any_python, DEATHS, "segfault", options=EVERYTHING)
     if request.param == "python":
         return pcatch.catch(any_python, DEATHS, "segfault")
     return pcatch.catch(victim(request.param), *VICTIMS[request.param])
 
 
+def name_of(module):
+    """As others have it."""
+    return module.get("soname") or os.path.basename(module["path"])
+
+
 def names_of_modules(report):
-    return {os.path.basename(m["path"]) for m in report.json["modules"] if m["path"] != "[vdso]"}
+    return {name_of(m) for m in report.json["modules"] if m["path"] != "[vdso]"}
 
 
 def test_breakpad_names_reason_address_modules_and_threads(report):
@@ -114,7 +125,7 @@ def test_rust_names_reason_address_modules_and_threads(report):
     ids = {m["filename"]: m["code_id"] for m in said["modules"]}
     for module in report.json["modules"]:
         if module["build_id"] and module["path"] != "[vdso]":
-            assert ids[os.path.basename(module["path"])] == module["build_id"]
+            assert ids[name_of(module)] == module["build_id"]
     assert said["soft_errors"]["cause"] == report.cause
 
 
@@ -128,11 +139,17 @@ def test_python_s_minidump_package_reads_it(report):
     assert len(dump.modules.modules) == len(report.json["modules"])
 
 
-@pytest.mark.parametrize("name", ["null-deref", "null-offset", "assert", "sigpipe", "threads"])
-def test_lldb_s_frames_are_ours(pcatch, victim, name):
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        *((name, []) for name in ["null-deref", "null-offset", "assert", "sigpipe", "threads"]),
+        ("threads", EVERYTHING),
+    ],
+)
+def test_lldb_s_frames_are_ours(pcatch, victim, name, options):
     if not shutil.which("lldb"):
         pytest.skip("no lldb")
-    report = pcatch.catch(victim(name), *VICTIMS[name])
+    report = pcatch.catch(victim(name), *VICTIMS[name], options=options)
     said = read_with(
         "lldb", "--no-lldbinit", "--batch", "-c", report.dump, "-o", "thread backtrace all"
     )
