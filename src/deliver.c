@@ -211,8 +211,15 @@ struct error *deliver(const struct store *folder, const struct options *options,
 		unwritten = annotate(store, name, &found);
 	if (!err)
 		err = tell(options, all, &found, path);
-	if (!err && !unwritten)
-		err = deliver_bulk(store, name, options, snapshot);
+	if (!unwritten) {
+		// Where the analysis came to nothing, it is all the more wanted.
+		struct error *failed = deliver_bulk(store, name, options, snapshot);
+
+		if (err)
+			error_free(failed);
+		else
+			err = failed;
+	}
 	snapshot_deinit(snapshot);
 	snapshot_init(snapshot);
 	if (unwritten) {

@@ -35,9 +35,11 @@ static void show_progress(const void *data, uint64_t done, uint64_t total)
 		f->said = now;
 	if (f->line && over && !first)
 		fputs("\r\033[K", stderr);
-	else if (!over && total && now - f->said >= (f->line ? SOON : LATER) && (f->line || f->words)) {
+	else if (!over && total && now - f->said >= (f->line ? SOON : LATER) &&
+		 (f->line || f->words)) {
 		f->said = now;
-		fprintf(stderr, f->line ? "\r%s: %3.0f%% of %.0f MiB\033[K" : "%s: %.0f%% of %.0f MiB\n",
+		fprintf(stderr,
+			f->line ? "\r%s: %3.0f%% of %.0f MiB\033[K" : "%s: %.0f%% of %.0f MiB\n",
 			f->doing, 100.0 * (double)done / (double)total, (double)total / (1 << 20));
 	}
 	if (over)
@@ -75,7 +77,9 @@ static struct error *subtract(struct arena *arena, const regions *ranges, const 
 			struct mem_range *piece = at > left.at ? LIST_ADD(arena, ret) : NULL;
 
 			if (piece)
-				*piece = (struct mem_range){ left.at, (size_t)(at - left.at), left.data };
+				*piece = (struct mem_range){ .at = left.at,
+							     .len = (size_t)(at - left.at),
+							     .data = left.data };
 			else if (at > left.at)
 				return error_nomem();
 			taddr behind = at < end ? have->v[k].at + have->v[k].size : end;
@@ -111,7 +115,7 @@ static const struct mem_range *range_of(const regions *ranges, taddr at)
 	return &ranges->v[lo];
 }
 
-// What the capture has besides, behind what is in the file: LIST becomes all of it.
+// What the capture has besides, to where it was PLANNED.
 static int write_rest(int fd, const regions *rest, const segments *planned)
 {
 	for (size_t i = 0; i < planned->n; i++) {
@@ -166,7 +170,8 @@ static struct error *complete(int fd, const struct snapshot *snapshot)
 }
 
 // All of FROM into TO, through PACKER when there is one.
-static struct error *copy(int from, const struct draft *to, struct packer *packer, struct fullcore *f)
+static struct error *copy(int from, const struct draft *to, struct packer *packer,
+			  struct fullcore *f)
 {
 	_cleanup_(freep) uint8_t *chunk = malloc(CHUNK);
 	struct error *err = chunk ? NULL : error_nomem();
@@ -209,7 +214,8 @@ static struct error *write_copy(const struct store *store, const char *name,
 }
 
 struct error *fullcore_write(const struct store *store, const char *name,
-			     const struct options *options, struct snapshot *snapshot, char **path_ret)
+			     const struct options *options, struct snapshot *snapshot,
+			     char **path_ret)
 {
 	_cleanup_(draft_discard) struct draft draft = { .fd = -1 };
 	int fd = snapshot->bulk.file;

@@ -6,7 +6,7 @@
 #include "options.h"
 #include "store/file.h"
 
-/* A core with the whole memory, which is copied while the process is held and made a core afterwards. */
+/* A core with the whole memory, copied while the process is held and made a core afterwards. */
 
 struct fullcore {
 	struct bulk_options bulk; /* for a capture */

@@ -40,7 +40,7 @@ enum stop {
 	UNWRITABLE,
 };
 
-/* The one that copies writes it, until it is done or given up; the one that waits reads the numbers. */
+// The errand writes it until it is done or given up; who waits for it reads the numbers.
 struct bulk_copy {
 	const struct bulk_options *options;
 	const struct snapshot *snapshot; // its stacks, to plan by
@@ -345,14 +345,17 @@ static struct error *add_segments(const struct bulk_copy *c, struct snapshot *sn
 			snapshot->full_core.bytes += part->copied;
 			if (r->runs.v[k].swapped)
 				snapshot->full_core.swapped += part->copied;
-			if (last && part->joined && c->parts[k - 1].copied == r->runs.v[k - 1].len) {
+			if (last && part->joined &&
+			    c->parts[k - 1].copied == r->runs.v[k - 1].len) {
 				last->size = at + part->copied - last->at;
 				continue;
 			}
 			last = LIST_ADD(&snapshot->arena, &bulk->segments);
 			if (!last)
 				return error_nomem();
-			*last = (struct segment){ .at = at, .size = part->copied, .offset = part->offset };
+			*last = (struct segment){ .at = at,
+						  .size = part->copied,
+						  .offset = part->offset };
 			memcpy(last->permissions, m->permissions, sizeof(last->permissions));
 		}
 	}
@@ -403,16 +406,18 @@ static struct error *add_gaps(const struct bulk_copy *c, struct snapshot *s)
 		char *remedy = arena_printf(&s->arena, "--full-core=%lluM",
 					    (unsigned long long)(all >> 20) + 1);
 
-		err = remedy ? gaps_add(&s->arena, &s->gaps, FULL_CORE, remedy,
-					"%s of %s did not fit into the limit of %s; stacks and "
-					"small mappings came first",
-					size(left_out).text, size(all).text, size(c->options->limit).text)
-			     : error_nomem();
+		if (!remedy)
+			return error_nomem();
+		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, remedy,
+			       "%s of %s did not fit into the limit of %s; stacks and small mappings "
+			       "came first",
+			       size(left_out).text, size(all).text, size(c->options->limit).text);
 	}
 	if (!err && (why || stuck))
 		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL, "%s%s%s: %s of %s were copied",
-			       why ? why : "it did not come back", stuck ? ", copying waits for " : "",
-			       stuck ? stuck : "", size(s->full_core.bytes).text, size(c->planned).text);
+			       why ? why : "it did not come back",
+			       stuck ? ", copying waits for " : "", stuck ? stuck : "",
+			       size(s->full_core.bytes).text, size(c->planned).text);
 	if (!err && c->lives && r->swapped)
 		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL,
 			       "%s are swapped out and were left there, as the process lives on",
@@ -424,7 +429,7 @@ static struct error *add_gaps(const struct bulk_copy *c, struct snapshot *s)
 		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL,
 			       "%s are left out as the program asked by madvise(MADV_DONTDUMP)",
 			       size(r->unwanted).text);
-	if (!err && (r->cut || r->too_large))
+	if (!err && (r->cut || r->unseen))
 		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL,
 			       "its mappings are too many or too large to be looked through");
 	return err;
@@ -451,13 +456,14 @@ static struct error *verdict(struct bulk_copy *c)
 		return TAKE(c->err);
 	if (!c->stuck && c->errnum == ENOSPC)
 		return error_errno(ENOSPC,
-				   "cannot write its %s (choose another disk with -o DIR, or less with "
-				   "--full-core=SIZE)",
+				   "cannot write its %s (choose another disk with -o DIR, or less "
+				   "with --full-core=SIZE)",
 				   size(c->planned).text);
 	if (!c->stuck && c->errnum)
 		return error_errno(c->errnum, "cannot write its %s", size(c->planned).text);
 	if (!c->begun || c->file < 0 || (c->stuck && !strcmp(c->stuck, "the disk")))
-		return error_new(ERROR_SYSTEM, "%s%s%s", why_stopped(c) ? why_stopped(c) : "it was given up",
+		return error_new(ERROR_SYSTEM, "%s%s%s",
+				 why_stopped(c) ? why_stopped(c) : "it was given up",
 				 c->stuck ? ", copying waits for " : "", c->stuck ? c->stuck : "");
 	return NULL;
 }

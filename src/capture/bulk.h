@@ -7,10 +7,11 @@
 #include "../target/snapshot.h"
 
 /*
- * The whole memory of a process that is held: what it wrote to goes straight into a file, through a
- * buffer of fixed size. Nothing is made a copy of that the process would have to pay for, and no page
- * is touched that is not there. It ends when all is copied or the limit is reached; before that when
- * nothing moves for BULK_STALL, after BULK_HOLD, when somebody kills the process, or us.
+ * The whole memory of a process that is held: what it wrote to goes straight into a file, through
+ * a buffer of fixed size. Nothing is made a copy of that the process would have to pay for, and no
+ * page is touched that is not there. It ends when all is copied or the limit is reached; before that
+ * when nothing moves for BULK_STALL, after BULK_HOLD, and when somebody kills the process or asks us
+ * to end.
  */
 
 #define BULK_LIMIT (UINT64_C(4) << 30) /* where the user names none */
@@ -25,7 +26,7 @@ struct bulk_options {
 	int (*open)(const void *data);
 	/* All LEN bytes at offset AT, zeros as holes: 0, or -1 and errno. */
 	int (*write)(int fd, uint64_t at, const void *bytes, size_t len);
-	/* Called now and then while the process is held, and at the end; of TOTAL 0 nothing is known yet. */
+	/* Now and then while the process is held, and at the end; TOTAL is 0 while it is unknown. */
 	void (*progress)(const void *data, uint64_t done, uint64_t total);
 	const void *data;
 };
@@ -33,9 +34,9 @@ struct bulk_options {
 struct bulk_copy;
 
 /*
- * Copy the memory of PROCESS, which is held, and whose stacks in SNAPSHOT, where there are any, come
- * first. One that LIVES on keeps swapped out what is: it may have no room for it. *ERRAND does it; it
- * is NULL afterwards when it had to be given up. NULL: no memory for it.
+ * Copy the memory of PROCESS, which is held, and whose stacks in SNAPSHOT come first. One that LIVES
+ * on keeps swapped out what is: it may have no room for it. *ERRAND does it; it is NULL afterwards
+ * when it had to be given up. NULL: no memory for it.
  */
 struct bulk_copy *bulk_take(struct errand **errand, const struct traced *process, bool lives,
 			    const struct bulk_options *options, const struct snapshot *snapshot);

@@ -7,10 +7,10 @@
 #include "../target/mem.h"
 
 /*
- * Which memory a process has of its own: pages that it wrote to, and memory that it shares under no
- * name in a file system. Found out by asking the kernel, without touching a page. Not among them are
- * pages that were never touched, what mapped files hold anyway, devices, and what the program asked
- * not to be dumped (madvise(2), MADV_DONTDUMP).
+ * Which memory a process has of its own: pages that it wrote to, and memory that it shares under
+ * no name in a file system. Found out by asking the kernel, without touching a page. Not among them
+ * are pages that were never touched, what mapped files hold anyway, devices, and what the program
+ * asked not to be dumped (madvise(2), MADV_DONTDUMP).
  */
 
 struct residence_mapping {
@@ -33,7 +33,7 @@ struct residence {
 	LIST(struct residence_mapping) mappings; /* by address; each has a run */
 	LIST(struct residence_run) runs;	 /* by address */
 	uint64_t resident, swapped, unwanted;	 /* bytes; the last are of MADV_DONTDUMP */
-	size_t too_large; /* mappings that were not looked through */
+	size_t unseen; /* mappings that could not be looked through */
 	bool cut;	  /* there is more than could be noted */
 	struct arena arena;
 };

@@ -69,8 +69,8 @@ static bool no_tmpfile(int errnum)
 	return errnum == EOPNOTSUPP || errnum == EISDIR || errnum == ENOENT || errnum == EINVAL;
 }
 
-// A new empty file in DIR without a name, or with one: then it is put into TEMP. MODE is O_WRONLY or
-// O_RDWR.
+// A new empty file in DIR without a name, or with one: then it is put into TEMP. MODE is O_WRONLY
+// or O_RDWR.
 static int open_temporary(int dir, int mode, char *temp, size_t size)
 {
 	int fd = openat(dir, ".", O_TMPFILE | mode | O_CLOEXEC, 0600);

@@ -56,7 +56,7 @@ struct draft {
 
 struct error *draft_begin(const struct store *store, const char *name, const char *suffix,
 			  struct draft *ret) __attribute__((warn_unused_result));
-/* Put it into its place. What fails leaves it a draft; on success discarding it does nothing more. */
+/* Put it into its place. What fails leaves it a draft; after success there is none to discard. */
 struct error *draft_publish(struct draft *draft, char **path_ret)
 	__attribute__((warn_unused_result));
 void draft_discard(struct draft *draft); /* safe on zero and twice */

@@ -165,10 +165,12 @@ static void old_cores_go_before_any_report(void **state)
 	put_report("second", 2, "abort");
 	put_report("third", 3, "abort");
 	put_report("last", 4, "abort");
-	static const char *const with_core[] = { "second-102-20261102T120000Z", "third-103-20261103T120000Z",
+	static const char *const with_core[] = { "second-102-20261102T120000Z",
+						 "third-103-20261103T120000Z",
 						 "last-104-20261104T120000Z" };
 	for (size_t i = 0; i < 3; i++) {
-		ok(store_write(&store, with_core[i], i ? "core" : "core.zst", core, sizeof(core), &path));
+		ok(store_write(&store, with_core[i], i ? "core" : "core.zst", core, sizeof(core),
+			       &path));
 		free(path);
 	}
 	ok(shelf_read(&store, &shelf));
