@@ -3,19 +3,30 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../cleanup.h"
 #include "../live/procfs.h"
 #include "../live/procmem.h"
-#include "../walk/pyend.h"
 
 // Which of a process's breakpoints is what; those at the finalizers come first.
 enum { ENTRY = PY_FINALIZERS };
 
 // What is left to do for a program whose Python has been taken down takes less, or is another matter.
 #define AFTERLIFE_MAX INT64_C(10000000000)
+
+// With breakpoints set, a switch to a thread takes the kernel 2.5 us more for one of them and 5.5 us
+// for three, as measured in a virtual machine; a physical one's debug registers are quicker.
+#define SWITCH_COST(breakpoints) (1000 + 1500 * (breakpoints)) // ns
+#define SECOND INT64_C(1000000000)
+#define COST_MAX (SECOND / 100) // ns a second
+// A burst is not a way of life.
+#define COUNT_LEAST SECOND
+#define COUNTED_THREADS 64
+// A server that is asked to end first finishes what it is at.
+#define ASKED_MAX (60 * SECOND)
 
 #define WHAT "Python as its finalization began"
 
@@ -111,10 +122,100 @@ static struct error *arm(struct ending *ending, struct traced *process, struct i
 		      NULL);
 }
 
+// How often its threads have been switched to. Of a crowd the first are counted.
+static uint64_t count_switches(const struct traced *process)
+{
+	uint64_t sum = 0;
+	unsigned n = 0;
+
+	for (const struct tracee *t = process->tracees; t && n < COUNTED_THREADS;
+	     t = t->next_in_process, n++) {
+		char path[64], text[96];
+		unsigned long long times;
+
+		// sched-stats.txt: time on a processor, time waiting for one, times on one.
+		snprintf(path, sizeof(path), "task/%d/schedstat", (int)t->tid);
+		if (procfs_peek(process->proc_dir, path, text, sizeof(text)) &&
+		    sscanf(text, "%*u %*u %llu", &times) == 1)
+			sum += times;
+	}
+	return sum;
+}
+
+// Nanoseconds a second that the breakpoints cost, or would; -1 when it is too early to tell.
+static int64_t cost_of(struct ending *ending, const struct traced *process)
+{
+	int64_t now = monotonic_now(), since = now - ending->counted, breakpoints = 0;
+	uint64_t before = ending->switches;
+
+	if (ending->counted && since < COUNT_LEAST)
+		return -1;
+	bool first = !ending->counted;
+	ending->switches = count_switches(process);
+	ending->counted = now;
+	// Threads that have ended took their counts with them.
+	if (first || ending->switches < before)
+		return -1;
+	for (unsigned i = 0; i < PY_FINALIZERS; i++)
+		breakpoints += process->breakpoints[i].set || ending->at[i];
+	return (int64_t)((double)(ending->switches - before) * (double)SECOND / (double)since) *
+	       SWITCH_COST(breakpoints);
+}
+
+static struct error *disarm(struct ending *ending, struct traced *process)
+{
+	for (unsigned i = 0; i < PY_FINALIZERS; i++) {
+		ending->at[i] = process->breakpoints[i].set ? process->breakpoints[i].at : 0;
+		breakpoint_clear(&process->breakpoints[i]);
+	}
+	ending->armed = false;
+	ending->costly = true;
+	return refuse(ending,
+		      error_new(ERROR_UNSUPPORTED,
+				"its threads were switched to so often that a breakpoint would have "
+				"cost it more than 1 %% of its speed"),
+		      NULL);
+}
+
+static void calm(struct ending *ending)
+{
+	free(ending->why);
+	ending->why = NULL;
+	memset(ending->at, 0, sizeof(ending->at));
+	ending->costly = false;
+}
+
+struct error *ending_asked(struct ending *ending, struct traced *process)
+{
+	struct error *err = NULL;
+
+	ending->asked = monotonic_now();
+	if (!ending->costly)
+		return NULL;
+	taddr at[PY_FINALIZERS];
+	memcpy(at, ending->at, sizeof(at));
+	calm(ending);
+	for (unsigned i = 0; !err && i < PY_FINALIZERS && at[i]; i++)
+		err = set(ending, process, i, at[i]);
+	ending->armed = process->breakpoints[0].set;
+	return err;
+}
+
 struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look)
 {
 	if (!look->taken)
 		return NULL;
+	if (ending->armed || ending->costly) {
+		int64_t cost = cost_of(ending, process);
+		bool asked = ending->asked && monotonic_now() - ending->asked < ASKED_MAX;
+
+		if (ending->armed && !asked && cost > COST_MAX)
+			return disarm(ending, process);
+		if (ending->costly && (cost < 0 || cost > COST_MAX / 2))
+			return NULL;
+		if (ending->costly)
+			calm(ending);
+	}
 	return arm(ending, process, &look->images, &look->snapshot.python);
 }
 

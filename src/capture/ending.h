@@ -2,6 +2,7 @@
 #ifndef PCATCH_CAPTURE_ENDING_H
 #define PCATCH_CAPTURE_ENDING_H
 
+#include "../walk/pyend.h"
 #include "capture.h"
 
 /*
@@ -14,6 +15,11 @@ struct ending {
 	bool gone;		/* the interpreter of the scene had been taken down at the death */
 	bool armed;
 	int64_t kept; /* CLOCK_MONOTONIC */
+	bool costly;		/* there was one, and it cost too much; it was... */
+	taddr at[PY_FINALIZERS]; /* ... here; 0: not */
+	int64_t counted;	/* CLOCK_MONOTONIC, when its threads had been ... */
+	uint64_t switches;	/* ... switched to so often */
+	int64_t asked;		/* CLOCK_MONOTONIC, when it was asked to end; 0: never */
 	char *why;		/* why there is no breakpoint; NULL: no reason is known */
 	const char *remedy;
 };
@@ -34,8 +40,16 @@ struct error *ending_new_program(struct ending *ending, struct traced *process)
 struct error *ending_forked(struct ending *ending, struct traced *process,
 			    const struct traced *parent) __attribute__((warn_unused_result));
 
-/* Set the breakpoints at what LOOK found, unless they are there already. */
+/*
+ * Set the breakpoints at what LOOK found, unless they are there already. The kernel loads the debug
+ * registers each time that it switches to a thread: where it does that so often that they would cost
+ * a hundredth of the program's speed, they are taken away instead, until a look finds it calmer.
+ */
 struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look)
+	__attribute__((warn_unused_result));
+
+/* PROCESS has been asked to end: for a while the breakpoints are worth what they cost. */
+struct error *ending_asked(struct ending *ending, struct traced *process)
 	__attribute__((warn_unused_result));
 
 /* There is to be no breakpoint. */

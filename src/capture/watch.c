@@ -511,6 +511,8 @@ static struct error *on_signal(struct watched *d, struct tracee *tracee, int sig
 		d->aborted = monotonic_now();
 		return take_scene(d, tracee);
 	}
+	if (!err && handled && asked)
+		err = ending_asked(&d->ending, d->traced);
 	tracer_resume(tracee);
 	return err;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Python seen as it begins to take itself down, by a breakpoint that harms nobody."""
+import os
 import random
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import ENDINGS, PYTHONS, SLOWNESS, interpreter, tracers_of
+from conftest import ENDINGS, PYTHONS, SLOWNESS, interpreter, tracers_of, until
 
 ROUNDS = 100 if SLOWNESS == 1 else 25
 GAP = "Python as its finalization began"
@@ -149,6 +150,57 @@ def test_pcatch_killed_around_the_end_of_python_does_nothing_to_it(pcatch, any_p
         watcher.wait()
         assert target.wait() == 1, "seed %d: %s" % (seed, target.stderr)
         assert "ValueError: with a thread" in target.stderr, "seed %d" % seed
+
+
+# Switched to as often as the machine can; SIGTERM and SIGUSR1 end it, of which one asks it to.
+RESTLESS = """
+import json, os, signal, sys
+there, back = os.pipe(), os.pipe()
+child = os.fork()
+if not child:
+    while os.write(back[1], os.read(there[0], 1)):
+        pass
+for number in signal.SIGTERM, signal.SIGUSR1:
+    signal.signal(number, lambda *_: sys.exit(3))
+print(json.dumps({"pid": os.getpid()}), flush=True)
+try:
+    while True:
+        os.write(there[1], b"x")
+        os.read(back[0], 1)
+finally:
+    os.kill(child, signal.SIGKILL)
+"""
+
+
+def switches(pid):
+    return int(open("/proc/%d/schedstat" % pid).read().split()[2])
+
+
+def events(pid):
+    folder = "/proc/%d/fd/" % pid
+    return sum("perf_event" in os.readlink(folder + name) for name in os.listdir(folder))
+
+
+@pytest.mark.parametrize("signo, seen", [(signal.SIGTERM, True), (signal.SIGUSR1, False)])
+def test_process_that_is_switched_to_all_the_time_has_no_breakpoint_until_it_is_asked_to_end(
+    pcatch, any_python, signo, seen
+):
+    target = pcatch.start(any_python, "-c", RESTLESS)
+    pid = target.truth["pid"]
+    watcher = pcatch.attach(pid)
+    armed, before, begin = events(watcher.pid), switches(pid), time.monotonic()
+    try:
+        until(lambda: events(watcher.pid) < armed, "a breakpoint to be taken away")
+    except AssertionError:
+        if (switches(pid) - before) / (time.monotonic() - begin) > 10000:
+            raise
+        pytest.skip("this machine is too slow or too busy to switch often")
+    os.kill(pid, signo)
+    assert target.wait() == 3
+    assert watcher.wait() == 0, watcher.stderr
+    report = pcatch.report(watcher)
+    assert ("finalization" in report.json["time"]) == seen
+    assert seen or "switched to so often" in gaps(report)[0]["why"]
 
 
 def test_letting_go_takes_the_breakpoint_away(pcatch, any_python):
