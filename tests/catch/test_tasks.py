@@ -16,10 +16,8 @@ def check(truth, report):
     named = any(task["name"] == "child" for task in tasks)
     # Before 3.8 tasks have no names but their addresses.
     name_of = {name: name if named else expected["at"] for name, expected in told.items()}
-    found = {task["name"]: task for task in tasks}
-    assert len(found) == len(tasks)
     for name, expected in told.items():
-        task = found[name_of[name]]
+        (task,) = [task for task in tasks if task["name"] == name_of[name]]
         chain = [[f["function"].split(".")[-1], f["line"]] for f in reversed(task["stack"])]
         assert chain[:len(expected["chain"])] == expected["chain"], name
         assert (task["coroutine"], task["state"]) == (expected["coroutine"], "pending")
