@@ -71,7 +71,8 @@ def test_target_that_was_stopped_stays_stopped_when_let_go(pcatch, victim):
     watcher = pcatch.attach(pid)
     watcher.process.terminate()
     assert watcher.wait() == 1
-    assert states_of(pid) == {"T"}
+    # The kernel wakes a thread to have it stop for itself, before it comes to any instruction.
+    until(lambda: states_of(pid) == {"T"}, "the target to stop for itself")
     os.kill(pid, signal.SIGCONT)
     target.go()
     assert target.wait() == 0
