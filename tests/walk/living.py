@@ -16,6 +16,12 @@ WANTED = [tuple(map(int, version.split(".")))
           for version in (os.environ.get("PCATCH_TEST_VERSIONS") or " ".join(ALL)).split()]
 
 
+def has_gil(python):
+    """All but the free-threaded builds, unless they were asked for one."""
+    asks = "import sys; sys.exit(not getattr(sys, '_is_gil_enabled', lambda: True)())"
+    return subprocess.run([python, "-c", asks], timeout=60).returncode == 0
+
+
 def version_of(python):
     out = subprocess.run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `pcatch snapshot` says of the threads of a running interpreter, against what that says."""
 import json
+import re
 import subprocess
 
 import pytest
 
-from living import PCATCH, SLOWNESS, Victim, python  # noqa: F401 (a fixture)
+from living import PCATCH, SLOWNESS, Victim, has_gil, python  # noqa: F401 (a fixture)
 
 # A function that Python calls from C, by what, and the native function between them.
 FROM_C = [
@@ -58,7 +59,8 @@ def test_every_python_frame_stands_where_its_eval_loop_stood(python, tmp_path):
         loop = "PyEval_EvalFrameEx" if truth["version"] < [3, 6] else "_PyEval_EvalFrameDefault"
         left = [i for i, f in enumerate(merged)
                 if f["kind"] == "native" and (f["function"] or "").startswith(loop)]
-        assert all("ClearAndPop" in (merged[i - 1]["function"] or "") for i in left), left
+        assert all(re.search("ClearAndPop|ClearExceptCode", merged[i - 1]["function"] or "")
+                   for i in left), left
         names = [f["function"] or "" for f in merged]
         for caller, callee, between in FROM_C:
             for at in [i for i, f in enumerate(merged)
@@ -101,7 +103,19 @@ end.append(1)
 """
 
 
+def check_without_gil(python, out):
+    with Victim(python, "-c", SPIN) as victim:
+        report = snapshot(victim, out)
+    assert report["python"]["free_threaded"]
+    assert report["python"]["gil_holder"] is None
+    for thread in report["threads"]:
+        assert not thread["holds_gil"] and not thread["waits_for_gil"]
+
+
 def test_who_waits_for_the_gil_is_told(python, tmp_path):
+    if not has_gil(python):
+        check_without_gil(python, tmp_path)
+        return
     with Victim(python, "-c", SPIN) as victim:
         if tuple(map(int, victim.said.split("."))) < (3, 7):
             pytest.skip("CPython keeps the GIL where it cannot be found before 3.7")
