@@ -464,6 +464,36 @@ class Pcatch:
             assert (report.death["kind"], report.death["exit_code"]) == ("exit", status)
         return report
 
+    def caught(self, watcher, seconds=30):
+        """The one report of what `attach` watched, once that has ended."""
+        assert watcher.wait(seconds) == 0, watcher.stderr
+        return self.report(watcher)
+
+    def catch_child(self, *command, status=0, **popen):
+        """
+        As catch, of a child of COMMAND whose pid is in its truth; COMMAND goes on, and ends with STATUS.
+        Returns COMMAND beside the one report.
+        """
+        parent = self.start(*command, **popen)
+        watcher = self.attach(parent.truth["pid"])
+        parent.go()
+        assert parent.wait() == status, parent.stderr
+        return self.caught(watcher), parent
+
+    def catch_kill(self, victim, *killer):
+        """
+        VICTIM, a program that waits, watched and put an end to by KILLER, which has its pid for {}.
+        Returns KILLER, and its command line, beside the one report.
+        """
+        running = self.start(victim, "none")
+        pid = running.truth["pid"]
+        watcher = self.attach(pid)
+        command = [str(word).replace("{}", str(pid)) for word in killer]
+        sender = self.start(*command)
+        assert running.wait() < 0
+        sender.wait()
+        return self.caught(watcher), sender, command
+
     def reports(self):
         for dump in sorted(self.out.glob("*.dmp")):
             if dump not in self.seen:
@@ -481,6 +511,21 @@ class Pcatch:
     def close(self):
         for running in reversed(self.everybody):
             running.kill()
+
+
+CAP_SYS_ADMIN = 21
+
+
+def may_listen():
+    """Who may open tracepoints of the whole machine, and find them in tracefs."""
+    with open("/proc/self/status") as file:
+        effective = int(next(line for line in file if line.startswith("CapEff")).split()[1], 16)
+    return effective >> CAP_SYS_ADMIN & 1
+
+
+needs_listening = pytest.mark.skipif(
+    not may_listen(), reason="listening to who sends signals takes CAP_SYS_ADMIN here"
+)
 
 
 def need_attach():

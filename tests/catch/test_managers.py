@@ -10,8 +10,7 @@ import sys
 
 import pytest
 
-from conftest import until
-from test_senders import needs_listening
+from conftest import needs_listening, until
 
 ASGI_APP = """
 import os, signal, time
@@ -95,8 +94,7 @@ def test_uvicorn_s_stop_of_a_worker_names_uvicorn(pcatch, asgi, tmp_path):
     watcher = pcatch.attach(worker)
     os.kill(manager.pid, signal.SIGTERM)
     manager.wait()
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert report.cause == "graceful-shutdown"
     assert "uvicorn (pid %d), its parent," % manager.pid in report.summary
     assert "a stop or a reload" in report.text
@@ -141,8 +139,7 @@ def test_hypercorn_s_workers_end_as_children_whose_work_is_done(pcatch, asgi, tm
     watcher = pcatch.attach(worker)
     os.kill(manager.pid, signal.SIGTERM)
     manager.wait()
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert (report.cause, report.death["exit_code"]) == ("clean-exit", 0)
     assert "child of multiprocessing whose work was over" in report.summary
 
@@ -172,12 +169,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("how, number", [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
 def test_multiprocessing_s_end_of_a_child_names_its_parent(pcatch, any_python, tmp_path, how, number, start):
     (tmp_path / "pool.py").write_text(POOL)
-    parent = pcatch.start(any_python, tmp_path / "pool.py", how, start)
-    watcher = pcatch.attach(parent.truth["pid"])
-    parent.go()
-    assert parent.wait() == 0
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report, parent = pcatch.catch_child(any_python, tmp_path / "pool.py", how, start)
     assert report.cause == "killed-by-supervisor"
     assert report.signal["number"] == number
     assert (report.sender["pid"], report.sender["relation"]) == (parent.pid, "parent")
@@ -221,8 +213,7 @@ def test_supervisord_s_stop_of_what_does_not_stop_tells_stopwaitsecs(pcatch, any
     said = until(lambda: read(tmp_path / "said"), "the program that supervisord starts")
     watcher = pcatch.attach(json.loads(said)["pid"])
     os.kill(manager.pid, signal.SIGTERM)
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert (report.cause, report.signal["name"]) == ("killed-by-supervisor", "SIGKILL")
     assert "supervisord (pid %d), its parent," % manager.pid in report.summary
     assert "after SIGTERM, likely: stopwaitsecs ran out" in report.summary
@@ -280,8 +271,7 @@ def test_celery_s_hard_time_limit_is_named(pcatch, celery):
     parent, worker, go = celery("--time-limit", "1")
     watcher = pcatch.attach(worker)
     go()
-    assert watcher.wait(60) == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher, 60)
     assert report.cause == "killed-by-supervisor"
     # SIGKILL follows in a tenth of a second, if there is still somebody.
     assert report.signal["name"] in ("SIGTERM", "SIGKILL")
@@ -298,23 +288,10 @@ def test_celery_s_cold_shutdown_stops_its_workers_in_order(pcatch, celery):
     go()
     parent.line("stderr", "hanging", 60)
     os.kill(parent.pid, signal.SIGQUIT)
-    assert watcher.wait(60) == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher, 60)
     assert report.cause in ("graceful-shutdown", "killed-by-supervisor")
     assert "SIGTERM from celery (pid %d), its parent," % parent.pid in report.summary
     assert "a shutdown" in report.text
-
-
-def killed_from_python(pcatch, victim, script, **popen):
-    """A waiting victim that the Python SCRIPT, which has its pid for sys.argv[1], ends."""
-    running = pcatch.start(victim("handled"), "none")
-    pid = running.truth["pid"]
-    watcher = pcatch.attach(pid)
-    killer = pcatch.start(sys.executable, "-c", script, str(pid), **popen)
-    assert killer.wait() == 0, killer.stderr
-    assert running.wait() < 0
-    assert watcher.wait() == 0
-    return pcatch.report(watcher), killer
 
 
 PIDFD = """
@@ -347,7 +324,8 @@ def test_child_of_what_is_run_that_multiprocessing_ends_names_its_parent(pcatch,
 def test_sigkill_by_another_call_than_kill_names_the_sender(pcatch, victim, script):
     if script is PIDFD and not hasattr(signal, "pidfd_send_signal"):
         pytest.skip("this Python has no pidfd_send_signal")
-    report, killer = killed_from_python(pcatch, victim, script)
+    report, killer, _ = pcatch.catch_kill(victim("handled"), sys.executable, "-c", script, "{}")
+    assert killer.wait() == 0, killer.stderr
     assert report.cause == "killed-by-process"
     assert (report.sender["kind"], report.sender["pid"]) == ("process", killer.pid)
     assert report.verdict["confidence"] == "certain"
@@ -362,12 +340,7 @@ def test_kill_of_a_whole_process_group_names_who_did_it(pcatch, victim):
         "os.killpg(child.pid, 9)\n"
         "child.wait()\n"
     )
-    running = pcatch.start(sys.executable, "-c", script, str(victim("handled")))
-    watcher = pcatch.attach(running.truth["pid"])
-    running.go()
-    assert running.wait() == 0
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report, running = pcatch.catch_child(sys.executable, "-c", script, victim("handled"))
     assert report.cause == "killed-by-supervisor"
     assert (report.sender["kind"], report.sender["pid"]) == ("process", running.pid)
     assert report.sender["relation"] == "parent"
@@ -381,13 +354,8 @@ def test_parent_that_kills_its_own_group_and_goes_with_it_is_named(pcatch, victi
         "sys.stdin.readline()\n"
         "os.kill(0, 9)\n"
     )
-    command = (sys.executable, "-c", script, str(victim("handled")))
-    running = pcatch.start(*command, preexec_fn=os.setpgrp)
-    watcher = pcatch.attach(running.truth["pid"])
-    running.go()
-    assert running.wait() == -signal.SIGKILL
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    command = (sys.executable, "-c", script, victim("handled"))
+    report, running = pcatch.catch_child(*command, status=-signal.SIGKILL, preexec_fn=os.setpgrp)
     assert report.cause == "killed-by-supervisor"
     assert (report.sender["pid"], report.sender["relation"]) == (running.pid, "parent")
     assert report.verdict["confidence"] == "certain"
@@ -408,12 +376,7 @@ def test_sigkill_for_the_parent_s_death_is_told_apart_from_a_kill(pcatch, any_py
         "sys.stdin.readline()\n"
         "os._exit(0)\n"
     )
-    running = pcatch.start(any_python, "-c", script)
-    watcher = pcatch.attach(running.truth["pid"])
-    running.go()
-    assert running.wait() == 0
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report, _ = pcatch.catch_child(any_python, "-c", script)
     assert (report.cause, report.verdict["confidence"]) == ("parent-death", "certain")
     assert "PR_SET_PDEATHSIG" in report.text
 
@@ -427,13 +390,8 @@ def test_hard_limit_of_cpu_time_is_named_as_the_kernel_s_kill(pcatch, any_python
         "sys.stdin.readline()\n"
         "while True: pass\n"
     )
-    running = pcatch.start(any_python, "-c", script)
-    watcher = pcatch.attach(running.truth["pid"])
-    running.go()
-    assert running.wait(60) == -signal.SIGKILL
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
-    assert report.cause == "resource-limit"
+    report = pcatch.catch(any_python, "-c", script)
+    assert (report.cause, report.status) == ("resource-limit", -signal.SIGKILL)
     assert "hard limit of 2 s" in report.summary
     assert not report.sender or report.sender["kind"] != "process"
 
@@ -470,8 +428,7 @@ def test_kill_of_the_whole_cgroup_is_told_apart_from_a_kill(pcatch, victim, cgro
     watcher = pcatch.attach(running.truth["pid"])
     killer = pcatch.start("sh", "-c", 'echo 1 > "$0"', cgroup + "/cgroup.kill")
     assert running.wait() == -signal.SIGKILL
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert report.sender["pid"] == killer.pid
     assert report.cause == "killed-by-process"
     assert "cgroup.kill" in report.summary

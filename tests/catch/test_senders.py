@@ -12,22 +12,7 @@ import tempfile
 
 import pytest
 
-from conftest import status_of, until
-
-CAP_PERFMON, CAP_SYS_ADMIN = 38, 21
-
-
-def may_listen():
-    """Who may open tracepoints of the whole machine, and find them in tracefs."""
-    with open("/proc/self/status") as file:
-        effective = int(next(line for line in file if line.startswith("CapEff")).split()[1], 16)
-    return effective >> CAP_SYS_ADMIN & 1
-
-
-needs_listening = pytest.mark.skipif(
-    not may_listen(), reason="listening to who sends signals takes CAP_SYS_ADMIN here"
-)
-
+from conftest import needs_listening, status_of, until
 
 def assert_named(report, comm, *command, gone=False):
     """The sender is named COMM, and its command line is COMMAND where it could be seen."""
@@ -43,25 +28,12 @@ def assert_named(report, comm, *command, gone=False):
     return sender
 
 
-def killed_by(pcatch, victim, *killer, shell=None):
-    """A waiting victim that KILLER, which has its pid for {}, puts an end to."""
-    running = pcatch.start(victim("handled"), "none")
-    pid = running.truth["pid"]
-    watcher = pcatch.attach(pid)
-    command = [str(word).replace("{}", str(pid)) for word in killer]
-    sender = pcatch.start(*command)
-    assert running.wait() < 0
-    sender.wait()
-    assert watcher.wait() == 0
-    return pcatch.report(watcher), sender, command
-
-
 @needs_listening
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_sigkill_by_a_shell_s_builtin_names_the_shell(pcatch, victim, shell):
     if not shutil.which(shell):
         pytest.skip("no %s here" % shell)
-    report, sender, command = killed_by(pcatch, victim, shell, "-c", "kill -9 {}; exit")
+    report, sender, command = pcatch.catch_kill(victim("handled"), shell, "-c", "kill -9 {}; exit")
     named = assert_named(report, shell, *command, gone=True)
     assert named["pid"] == sender.pid
     assert report.cause == "killed-by-process"
@@ -73,7 +45,7 @@ def test_sigkill_by_bin_kill_names_it_and_who_ran_it(pcatch, victim):
     kill = shutil.which("kill")
     if not kill:
         pytest.skip("no kill program here")
-    report, sender, _ = killed_by(pcatch, victim, "sh", "-c", kill + " -9 {}; true")
+    report, sender, _ = pcatch.catch_kill(victim("handled"), "sh", "-c", kill + " -9 {}; true")
     named = report.sender
     assert (named["kind"], named["comm"]) == ("process", "kill")
     assert named["pid"] not in (None, sender.pid)
@@ -138,7 +110,7 @@ def test_sigkill_to_itself_accuses_nobody(pcatch, any_python):
 def test_pkill_is_named(pcatch, victim):
     if not shutil.which("pkill"):
         pytest.skip("no pkill here")
-    report, sender, command = killed_by(pcatch, victim, "pkill", "-KILL", "-P", str(os.getpid()), "handled")
+    report, sender, command = pcatch.catch_kill(victim("handled"), "pkill", "-KILL", "-P", str(os.getpid()), "handled")
     assert assert_named(report, "pkill", *command, gone=True)["pid"] == sender.pid
 
 
@@ -148,7 +120,7 @@ def test_killall_is_named(pcatch, victim, tmp_path):
         pytest.skip("no killall here")
     # A file of its own: others may run the victim, too.
     own = shutil.copy(victim("handled"), tmp_path / "handled")
-    report, sender, command = killed_by(pcatch, lambda name: own, "killall", "-KILL", own)
+    report, sender, command = pcatch.catch_kill(own, "killall", "-KILL", own)
     assert assert_named(report, "killall", *command, gone=True)["pid"] == sender.pid
 
 
@@ -163,8 +135,7 @@ def test_timeout_that_kills_after_terminating_tells_the_story(pcatch, any_python
     running = pcatch.start("timeout", "-k", "1", "3", any_python, "-c", script)
     watcher = pcatch.attach(running.truth["pid"])
     assert running.wait() != 0
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert report.cause == "killed-by-supervisor"
     assert (report.sender["pid"], report.sender["comm"]) == (running.pid, "timeout")
     assert report.sender["relation"] == "parent"
@@ -195,12 +166,7 @@ def test_python_parent_that_kills_after_a_grace_time_is_told_with_its_sigterm(pc
         "except subprocess.TimeoutExpired: child.kill()\n"
         "child.wait()\n" % child
     )
-    running = pcatch.start(any_python, "-c", script)
-    watcher = pcatch.attach(running.truth["pid"])
-    running.go()
-    assert running.wait() == 0
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report, running = pcatch.catch_child(any_python, "-c", script)
     assert (report.cause, report.sender["pid"]) == ("killed-by-supervisor", running.pid)
     asked = [e for e in report.death["earlier_signals"] if e["name"] == "SIGTERM"]
     assert len(asked) == 1 and asked[0]["sender"]["pid"] == running.pid
@@ -328,8 +294,7 @@ def test_sigkill_from_outside_the_pid_namespace_names_the_sender_and_says_so(pca
     inside.said()
     watcher = pcatch.attach(pid)
     os.kill(pid, signal.SIGKILL)
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     # That we are an ancestor of the victim, too, is not what counts.
     assert report.cause == "killed-from-outside"
     assert (report.sender["kind"], report.sender["pid"]) == ("outside-namespace", os.getpid())
@@ -346,8 +311,7 @@ def test_sender_outside_the_pid_namespace_that_is_gone_at_once_is_named_all_the_
     inside.said()
     watcher = pcatch.attach(pid)
     sender = pcatch.start(kill, "-9", str(pid))
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert report.cause == "killed-from-outside"
     assert (report.sender["kind"], report.sender["pid"]) == ("outside-namespace", sender.pid)
     assert report.sender["ancestors"][0]["pid"] == os.getpid()
@@ -359,8 +323,7 @@ def test_sigkill_inside_of_a_pid_namespace_is_from_there(pcatch, victim):
     inside, pid = in_namespace(pcatch, str(victim("handled")), '"$0" none & read go; kill -9 $!; wait')
     watcher = pcatch.attach(pid)
     inside.go()
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert report.cause == "killed-by-supervisor"
     assert (report.sender["kind"], report.sender["comm"]) == ("process", "sh")
     assert report.sender["relation"] == "parent"
@@ -371,8 +334,7 @@ def test_end_of_a_pid_namespace_is_told_apart_from_a_kill(pcatch, victim):
     inside, pid = in_namespace(pcatch, str(victim("handled")), '"$0" none & read go; exit 0')
     watcher = pcatch.attach(pid)
     inside.go()
-    assert watcher.wait() == 0
-    report = pcatch.report(watcher)
+    report = pcatch.caught(watcher)
     assert (report.cause, report.sender["kind"]) == ("killed-by-supervisor", "kernel")
     assert "pid namespace" in report.summary
     assert report.verdict["confidence"] == "likely"
