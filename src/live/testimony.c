@@ -7,7 +7,7 @@
 #include "../cleanup.h"
 
 #define TEXT_KEPT 2000
-#define TOLD_MAX  200 // by one source
+#define TOLD_MAX  200 // of one kind
 
 char *testimony_text(struct arena *arena, const char *s, size_t len)
 {
@@ -17,20 +17,20 @@ char *testimony_text(struct arena *arena, const char *s, size_t len)
 	return buf.failed ? NULL : arena_strndup(arena, (const char *)buf.data, buf.len);
 }
 
-// A place in the list: the oldest one's of the same source when that has enough.
-static struct testimony *place_for(struct snapshot *snapshot, enum testimony_source source)
+// A place in the list: when there are enough of a kind, the oldest one's.
+static struct testimony *place_for(struct snapshot *snapshot, const struct testimony *told)
 {
 	struct autopsy *autopsy = &snapshot->autopsy;
+	struct testimony *v = autopsy->told.v;
 	size_t n = 0, oldest = 0;
 
 	for (size_t i = autopsy->told.n; i-- > 0;)
-		if (autopsy->told.v[i].source == source) {
+		if (v[i].source == told->source && v[i].by_pid == told->by_pid) {
 			oldest = i;
 			n++;
 		}
 	if (n < TOLD_MAX)
 		return LIST_ADD(&snapshot->arena, &autopsy->told);
-	struct testimony *v = autopsy->told.v;
 	memmove(v + oldest, v + oldest + 1, (autopsy->told.n - oldest - 1) * sizeof(*v));
 	return v + autopsy->told.n - 1;
 }
@@ -38,7 +38,7 @@ static struct testimony *place_for(struct snapshot *snapshot, enum testimony_sou
 struct error *testimony_add(struct snapshot *snapshot, const struct testimony *told)
 {
 	struct arena *arena = &snapshot->arena;
-	struct testimony *t = place_for(snapshot, told->source);
+	struct testimony *t = place_for(snapshot, told);
 
 	if (!t)
 		return error_nomem();
@@ -49,23 +49,6 @@ struct error *testimony_add(struct snapshot *snapshot, const struct testimony *t
 	return t->where && t->text && !t->core == !told->core ? NULL : error_nomem();
 }
 
-static bool is_wanted(const char *message, pid_t pid)
-{
-	struct kernlog_event event;
-
-	if (!kernlog_parse(message, &event))
-		return false;
-	switch (event.kind) {
-	case KERNLOG_OOM_CONTEXT:
-	case KERNLOG_OOM_KILL:
-	case KERNLOG_FAULT:
-	case KERNLOG_TRAP:
-		return true;
-	default:
-		return event.pid == pid && pid > 0;
-	}
-}
-
 struct error *testimony_of_kernel(struct snapshot *snapshot, const char *where, int64_t at,
 				  const char *line, const char *message)
 {
@@ -74,10 +57,14 @@ struct error *testimony_of_kernel(struct snapshot *snapshot, const char *where, 
 				  .at = at,
 				  .text = (char *)line,
 				  .exit_code = -1 };
+	struct kernlog_event event;
 
-	if (at && at < snapshot->autopsy.since)
+	if ((at && at < snapshot->autopsy.since) || !kernlog_parse(message, &event))
 		return NULL;
-	return is_wanted(message, snapshot->process.pid) ? testimony_add(snapshot, &told) : NULL;
+	told.by_pid = event.pid > 0 && event.pid == snapshot->process.pid;
+	if (told.by_pid || event.kind == KERNLOG_FAULT || event.kind == KERNLOG_TRAP)
+		return testimony_add(snapshot, &told);
+	return NULL;
 }
 
 void testimony_kernel_since(struct snapshot *snapshot, int64_t at)

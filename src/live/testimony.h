@@ -9,15 +9,16 @@
 char *testimony_text(struct arena *arena, const char *s, size_t len);
 
 /*
- * Put what TOLD says into SNAPSHOT's list, its texts copied and cleaned. Of one source only the
- * newest are kept, so that nobody crowds out another.
+ * Put what TOLD says into SNAPSHOT's list, its texts copied and cleaned. Of one kind only the
+ * newest are kept, so that nobody crowds out another: of one source, and the kernel's lines of the
+ * pid.
  */
 struct error *testimony_add(struct snapshot *snapshot, const struct testimony *told)
 	__attribute__((warn_unused_result));
 
 /*
  * The same for MESSAGE of the kernel's log, written as LINE, when it is about the pid, or a crash
- * or an OOM kill of any process, as it may be about one of its threads.
+ * of any process: that may be one of its threads.
  */
 struct error *testimony_of_kernel(struct snapshot *snapshot, const char *where, int64_t at,
 				  const char *line, const char *message)

@@ -352,6 +352,7 @@ static const struct field testimony_record_fields[] = {
 	F(struct testimony, signo),
 	F(struct testimony, exit_code),
 	MAYBE(struct testimony, core),
+	F(struct testimony, by_pid),
 	{},
 };
 RECORD_TYPE(testimony_record, struct testimony);

@@ -344,6 +344,7 @@ struct testimony {
 	int signo;     /* that ended it; 0: not said */
 	int exit_code; /* -1: not said */
 	char *core;    /* where it is kept, as of the autopsy; NULL: nowhere */
+	bool by_pid;   /* the kernel's: the line has the process's pid, and not just any */
 };
 
 /* A process that is still there and had to do with the one that is gone. */

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "folder.h"
 #include "live/past.h"
+#include "live/testimony.h"
 
 #define SECOND INT64_C(1000000000)
 #define HOUR   3600
@@ -111,12 +112,40 @@ static void test_file_that_is_cut_or_empty_or_no_file(void **state)
 	}
 }
 
+static void test_lines_of_others_do_not_crowd_out_its_own(void **state)
+{
+	struct snapshot snapshot;
+	char line[128];
+	size_t own = 0;
+
+	(void)state;
+	snapshot_init(&snapshot);
+	snapshot.process.pid = 4242;
+	for (int i = 0; i < 2000; i++) {
+		int pid = i == 10 ? 4242 : 10000 + i;
+
+		snprintf(line, sizeof(line), "x[%d]: segfault at 8 ip 1 sp 2 error 4 in libc.so", pid);
+		assert_null(testimony_of_kernel(&snapshot, "/dev/kmsg", SECOND, line, line));
+	}
+	// What killed others is of no interest, nor is what concerns no process.
+	snprintf(line, sizeof(line), "Out of memory: Killed process 77 (x) total-vm:1kB");
+	assert_null(testimony_of_kernel(&snapshot, "/dev/kmsg", SECOND, line, line));
+	assert_null(testimony_of_kernel(&snapshot, "/dev/kmsg", SECOND, "usb 1-1", "usb 1-1"));
+	for (size_t i = 0; i < snapshot.autopsy.told.n; i++)
+		own += snapshot.autopsy.told.v[i].by_pid;
+	assert_int_equal(own, 1);
+	assert_int_equal(snapshot.autopsy.told.n, 201);
+	assert_non_null(strstr(snapshot.autopsy.told.v[200].text, "x[11999]"));
+	snapshot_deinit(&snapshot);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shutdown_before_the_boot_is_found),
 		cmocka_unit_test(test_shutdown_of_an_older_boot_says_nothing),
 		cmocka_unit_test(test_file_that_is_cut_or_empty_or_no_file),
+		cmocka_unit_test(test_lines_of_others_do_not_crowd_out_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
