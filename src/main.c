@@ -14,6 +14,7 @@
 #include "autopsy.h"
 #include "capture/watch.h"
 #include "cleanup.h"
+#include "corepattern.h"
 #include "deliver.h"
 #include "doctor.h"
 #include "fullcore.h"
@@ -288,6 +289,17 @@ static int examine(const struct options *o)
 	return EXIT_FAILURE;
 }
 
+static int set_up(const struct options *o)
+{
+	struct error *err = o->handler.what == INSTALL ? core_pattern_install(o)
+						       : core_pattern_uninstall(o);
+
+	if (!err)
+		return EXIT_SUCCESS;
+	complain(err);
+	return EXIT_FAILURE;
+}
+
 // The kernel starts this with its standard input alone: what is opened must not come to stand where
 // output goes, and complaints are for the system's log.
 static int handle(const struct options *o)
@@ -333,7 +345,7 @@ int main(int argc, char **argv)
 	if (o.command == COMMAND_RUN || o.command == COMMAND_ATTACH || o.command == COMMAND_SNAPSHOT)
 		return watch_with(&o);
 	if (o.command == COMMAND_CORE_HANDLER)
-		return handle(&o);
+		return o.handler.what == HANDLE ? handle(&o) : set_up(&o);
 	err = o.command == COMMAND_DIFF	   ? deliver_diff(&o)
 	      : o.command == COMMAND_LIST  ? reports_list(&o)
 	      : o.command == COMMAND_PRUNE ? reports_prune(&o)

@@ -53,6 +53,8 @@ static const char help[] =
 	"       pcatch autopsy [--pidfile FILE] [--log FILE]... [--pid N] [--since TIME]\n"
 	"       pcatch core-handler [OPTION]... %P %I %s %u %g %d %c [%F]\n"
 	"                           [--then PROGRAM [ARG]...]\n"
+	"       pcatch core-handler --install|--uninstall [--print] [OPTION]...\n"
+	"                           [--then PROGRAM [ARG]...]\n"
 	"       pcatch doctor [-o DIR] [-f FORMAT] [PID]\n"
 	"\n"
 	"Watch a process until it ends, and say why it did.\n"
@@ -100,6 +102,9 @@ static const char help[] =
 	"                      what the folder may hold after a report: the oldest of\n"
 	"                      the most frequent go first; 0 for no bound [1000, 4G, 0]\n"
 	"      --dry-run       prune: only say what would go\n"
+	"      --install, --uninstall  core-handler: have the kernel start it for a crash,\n"
+	"                      with the options given now, or as before\n"
+	"      --print         ... only print the commands for that\n"
 	"      --ignore-limit  core-handler: report what wants no core (RLIMIT_CORE 0)\n"
 	"  -q, --quiet         say nothing but our own errors\n"
 	"  -v, --verbose       say when everything is armed, or what is fetched\n"
@@ -116,6 +121,7 @@ static const char help[] =
 
 enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_FULL_CORE, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
+       OPT_INSTALL, OPT_UNINSTALL, OPT_PRINT, OPT_THEN,
        OPT_DEBUG_DIR, OPT_DEBUGINFOD_TIMEOUT, OPT_NO_LOCAL_FILES, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
 
 // Which commands an option means something to.
@@ -146,6 +152,10 @@ static const struct option long_options[] = {
 	{ "keep-days", required_argument, NULL, OPT_KEEP_DAYS },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "ignore-limit", no_argument, NULL, OPT_IGNORE_LIMIT },
+	{ "install", no_argument, NULL, OPT_INSTALL },
+	{ "uninstall", no_argument, NULL, OPT_UNINSTALL },
+	{ "print", no_argument, NULL, OPT_PRINT },
+	{ "then", required_argument, NULL, OPT_THEN },
 	{ "sysroot", required_argument, NULL, OPT_SYSROOT },
 	{ "debug-dir", required_argument, NULL, OPT_DEBUG_DIR },
 	{ "no-local-files", no_argument, NULL, OPT_NO_LOCAL_FILES },
@@ -201,6 +211,10 @@ static unsigned commands_of(int option)
 	case OPT_KEEP_DAYS:
 		return WRITING | PRUNE;
 	case OPT_IGNORE_LIMIT:
+	case OPT_INSTALL:
+	case OPT_UNINSTALL:
+	case OPT_PRINT:
+	case OPT_THEN:
 		return CORE_HANDLER;
 	case OPT_DRY_RUN:
 		return PRUNE;
@@ -404,6 +418,15 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 	case OPT_NO_LOCAL_FILES:
 		o->places.not_here = true;
 		return NULL;
+	case OPT_INSTALL:
+		o->handler.what = INSTALL;
+		return NULL;
+	case OPT_UNINSTALL:
+		o->handler.what = UNINSTALL;
+		return NULL;
+	case OPT_PRINT:
+		o->handler.print = true;
+		return NULL;
 	case OPT_IGNORE_LIMIT:
 		o->handler.ignore_limit = true;
 		return NULL;
@@ -464,6 +487,33 @@ static struct error *parse_handler(char **args, int n, struct options *o)
 	return NULL;
 }
 
+// Of --install ARGS, what is for the handler and not for us.
+static struct error *check_setup(char **args, int n, struct options *o)
+{
+	static const char *const ours[] = { "--install", "--print" };
+
+	if (o->handler.then && o->handler.then[0][0] != '/')
+		return bad("--then: name the program by its whole path");
+	if (o->handler.what == UNINSTALL)
+		return NULL;
+	for (int i = 1; i < n; i++) {
+		bool for_us = false;
+
+		if (o->handler.then && args + i + 1 == o->handler.then)
+			break;
+		// An option may be cut short.
+		for (size_t k = 0; k < ARRAY_SIZE(ours); k++)
+			for_us |= strlen(args[i]) > 2 && !strncmp(args[i], ours[k], strlen(args[i]));
+		if (for_us)
+			continue;
+		char **word = LIST_ADD(&o->arena, &o->handler.words);
+		if (!word)
+			return error_nomem();
+		*word = args[i];
+	}
+	return NULL;
+}
+
 // Those for `show` to look into, wherever they were mapped from.
 static struct error *add_binaries(struct options *o, char **args, int n)
 {
@@ -506,6 +556,8 @@ static struct error *parse_target(char **args, int n, struct options *o)
 				   command_names[o->command], args[0]);
 		return NULL;
 	case COMMAND_CORE_HANDLER:
+		if (o->handler.what != HANDLE)
+			return n ? bad("core-handler: '%s' is too much", args[0]) : NULL;
 		return parse_handler(args, n, o);
 	case COMMAND_DIFF:
 		if (n != 2)
@@ -598,7 +650,18 @@ struct error *options_parse(int argc, char **argv, struct options *ret,
 						command_names[ret->command])
 					  : bad("-%c means nothing to %s", c,
 						command_names[ret->command]);
+		// All that follows belongs to the next handler.
+		if (c == OPT_THEN) {
+			ret->handler.then = args + optind - 1;
+			optind = n;
+			break;
+		}
 		err = parse_option(c, optarg, ret);
+		if (err)
+			return err;
+	}
+	if (ret->handler.what != HANDLE) {
+		err = check_setup(args, n, ret);
 		if (err)
 			return err;
 	}

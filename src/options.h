@@ -38,6 +38,9 @@ struct options {
 		uint64_t limit;	     /* RLIMIT_CORE */
 		bool ignore_limit;
 		char **then;	     /* the next handler, NULL-terminated; NULL: none */
+		enum { HANDLE, INSTALL, UNINSTALL } what;
+		bool print;	     /* (UN)INSTALL: only say how */
+		strings words;	     /* INSTALL: the options for the handler */
 	} handler;		     /* core-handler */
 	strings logs;
 	enum embed embed;     /* what of modules goes into the dump */

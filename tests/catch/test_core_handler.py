@@ -75,6 +75,92 @@ def machine():
     shutil.rmtree(folder)
 
 
+SETTINGS = PATTERN, "/proc/sys/kernel/core_pipe_limit"
+
+
+def settings():
+    values = []
+    for path in SETTINGS:
+        with open(path) as file:
+            values.append(file.read())
+    return values
+
+
+@pytest.fixture
+def installed(machine):
+    """A copy of pcatch with a short path, and the kernel's settings as they were, afterwards."""
+    program = os.path.join(machine.folder, "q")
+    shutil.copy(PCATCH, program)
+    os.chmod(program, 0o755)
+    with MACHINE.alone():
+        before = settings()
+        if " core-handler " in before[0]:
+            pytest.skip("kernel.core_pattern is pcatch's already: " + before[0])
+        try:
+            yield program
+        finally:
+            for path, value in zip(SETTINGS, before):
+                with open(path, "w") as file:
+                    file.write(value)
+
+
+def test_install_says_what_it_replaces_and_uninstall_puts_it_back(pcatch, victim, machine, installed):
+    before = settings()
+    setup = [installed, "core-handler", "--install", "-o", machine.out]
+    printed = subprocess.run([*setup, "--print"], capture_output=True, text=True, check=True).stdout
+    assert settings() == before
+    done = subprocess.run(setup, capture_output=True, text=True, check=True)
+    pattern = settings()[0].strip()
+    assert pattern == "|%s core-handler -o %s %s" % (installed, machine.out, KERNEL_S)
+    assert "kernel.core_pattern is now: %s\n  it was: %s\n" % (pattern, before[0].strip()) in done.stdout
+    assert "sysctl -w 'kernel.core_pattern=%s'\n" % pattern in printed
+    assert int(settings()[1]) > 0
+    # Once more, and what was there first is still known.
+    subprocess.run([*setup, "--ignore-limit"], capture_output=True, check=True)
+    assert " --ignore-limit %P" in settings()[0]
+    subprocess.run([victim("null-deref")], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    assert machine.report(pcatch).cause == "native-crash"
+    undone = subprocess.run(
+        [installed, "core-handler", "--uninstall"], capture_output=True, text=True, check=True
+    )
+    assert settings() == before and "kernel.core_pattern is now: " + before[0].strip() in undone.stdout
+    again = subprocess.run([installed, "core-handler", "--uninstall"], capture_output=True, text=True)
+    assert again.returncode == 1 and "is not pcatch's" in again.stderr and settings() == before
+
+
+def test_next_handler_is_installed_with_what_it_wants(machine, installed):
+    printed = subprocess.run(
+        [installed, "core-handler", "--install", "--print", "--then", "/usr/bin/next", "%p", "--print"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    assert "=|%s core-handler %s --then /usr/bin/next %%p --print'" % (installed, KERNEL_S) in printed
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["-o", "here"], "whole path"),
+        (["-o", "/with space"], "has spaces"),
+        (["-o", "/" + 100 * "x"], "the kernel takes 127"),
+        (["--then", "cat"], "whole path"),
+        (["%P"], "too much"),
+    ],
+)
+def test_pattern_that_the_kernel_would_not_understand_is_refused(installed, options, words):
+    before = settings()
+    done = subprocess.run([installed, "core-handler", "--install", *options], capture_output=True, text=True)
+    assert done.returncode and words in done.stderr and len(done.stderr.splitlines()) == 1, done
+    assert settings() == before
+
+
+def test_program_that_others_may_change_is_not_installed(installed):
+    before = settings()
+    os.chmod(installed, 0o777)
+    done = subprocess.run([installed, "core-handler", "--install"], capture_output=True, text=True)
+    assert done.returncode == 1 and "may be changed by others" in done.stderr
+    assert settings() == before
+
+
 def test_crash_that_nobody_watched_is_reported(pcatch, victim, machine):
     done = machine.crash([victim("threads"), "9"])
     truth = json.loads(done.stdout.splitlines()[0])
