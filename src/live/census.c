@@ -145,6 +145,14 @@ static bool add_parent(const struct census *census, pid_t child, bool ask, struc
 	return true;
 }
 
+// CHILD has been forked by another process than PARENT, which has adopted it.
+static bool was_adopted(const struct census *census, pid_t child, pid_t parent)
+{
+	const struct census_entry *e = census_find(census, child);
+
+	return e && e->born && e->parent > 0 && e->parent != parent;
+}
+
 void census_complete(const struct census *census, bool ask, struct arena *arena, struct sender *sender)
 {
 	process_refs *ancestors = &sender->ancestors;
@@ -152,6 +160,9 @@ void census_complete(const struct census *census, bool ask, struct arena *arena,
 
 	add_name(census, arena, &sender->process);
 	for (size_t i = 0; i < ANCESTORS_MAX; i++) {
+		// Who started it is gone, but is who it is about.
+		if (i < ancestors->n && was_adopted(census, pid, ancestors->v[i].pid))
+			ancestors->n = i;
 		if (i == ancestors->n && !add_parent(census, pid, ask, arena, ancestors))
 			break;
 		add_name(census, arena, &ancestors->v[i]);

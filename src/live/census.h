@@ -49,8 +49,9 @@ bool census_had_ended(const struct census *census, pid_t tid, int64_t at);
 const struct census_entry *census_find(const struct census *census, pid_t pid);
 
 /*
- * Put in what SENDER and its ancestors lack: names, and who was above the last of them. ASK: of
- * those that are found so /proc may be asked for more. Want of memory shortens the list.
+ * Put in what SENDER and its ancestors lack: names, and who was above the last of them; and in the
+ * place of one that has adopted an orphan who had forked it. ASK: of those that are found so /proc may
+ * be asked for more. Want of memory shortens the list.
  */
 void census_complete(const struct census *census, bool ask, struct arena *arena, struct sender *sender);
 

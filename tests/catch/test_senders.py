@@ -55,6 +55,26 @@ def test_sigkill_by_bin_kill_names_it_and_who_ran_it(pcatch, victim):
     assert report.cause == "killed-by-process"
 
 
+@needs_listening
+def test_sender_whose_parent_is_gone_was_started_by_that_all_the_same(pcatch, victim):
+    script = (
+        "import json, subprocess, sys\n"
+        "quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}\n"
+        "child = subprocess.Popen(['sh', '-c', 'read go; kill -9 %s; exit' % sys.argv[1]], **quiet)\n"
+        "print(json.dumps({'pid': child.pid}), flush=True)\n"
+    )
+    running = pcatch.start(victim("handled"), "none")
+    pid = running.truth["pid"]
+    watcher = pcatch.attach(pid)
+    starter = pcatch.start(sys.executable, "-c", script, str(pid))
+    sender = starter.truth["pid"]
+    assert starter.wait() == 0
+    starter.go()
+    report = pcatch.caught(watcher)
+    assert report.sender["pid"] == sender
+    assert [ref["pid"] for ref in report.sender["ancestors"]][:2] == [starter.pid, os.getpid()]
+
+
 NURSERY = """
 import json, os, subprocess, sys
 children = [subprocess.Popen(["sleep", "600"]) for _ in range(int(sys.argv[1]))]

@@ -346,6 +346,33 @@ static void test_end_tells_whose_child_was_there_before_us(void **state)
 	arena_deinit(&arena);
 }
 
+static void test_orphan_was_started_by_who_forked_it(void **state)
+{
+	static struct census census;
+	struct arena arena = {};
+	struct process_ref adopters[] = { { .pid = 1 } };
+	struct sender sender = { .process = { .pid = KILL, .uid = (uid_t)-1 },
+				 .ancestors = { .v = adopters, .n = 1 } };
+
+	(void)state;
+	memset(&census, 0, sizeof(census));
+	// Its end says who had adopted it; of who was there before us nobody knows better.
+	note(&census, task_record(PERF_RECORD_EXIT, KILL, SHELL, KILL, 40));
+	census_complete(&census, false, &arena, &sender);
+	assert_int_equal(sender.ancestors.v[0].pid, 1);
+	note(&census, fork_record(KILL, SHELL, KILL, 20));
+	note(&census, comm_record(SHELL, SHELL, "sh", 12));
+	sender.ancestors = (process_refs){};
+	struct process_ref *adopter = LIST_ADD(&arena, &sender.ancestors);
+	assert_non_null(adopter);
+	*adopter = adopters[0];
+	census_complete(&census, false, &arena, &sender);
+	assert_int_equal(sender.ancestors.n, 1);
+	assert_int_equal(sender.ancestors.v[0].pid, SHELL);
+	assert_string_equal(sender.ancestors.v[0].comm, "sh");
+	arena_deinit(&arena);
+}
+
 static void test_end_of_a_thread_is_known_with_its_time(void **state)
 {
 	static struct census census;
@@ -432,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_sender_that_is_gone_gets_name_and_parents_from_the_records),
 		cmocka_unit_test(test_of_a_storm_of_senders_names_and_parents_are_known_without_proc),
 		cmocka_unit_test(test_end_tells_whose_child_was_there_before_us),
+		cmocka_unit_test(test_orphan_was_started_by_who_forked_it),
 		cmocka_unit_test(test_end_of_a_thread_is_known_with_its_time),
 		cmocka_unit_test(test_number_that_is_used_again_is_no_parent),
 		cmocka_unit_test(test_namespace_of_who_is_gone_is_that_of_its_last_record),
