@@ -103,7 +103,7 @@ static struct watch_options watch_options(const struct options *o)
 						.logs = &o->logs },
 				   .children = o->children,
 				   .senders = o->command != COMMAND_SNAPSHOT,
-				   .breakpoint = !o->no_breakpoint,
+				   .stop_python = o->stop_python,
 				   .pidfile = o->pidfile,
 				   .sample = o->sample };
 

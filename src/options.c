@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "options.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -77,7 +78,8 @@ static const char help[] =
 	"                      the process wrote to, up to SIZE; it is held meanwhile [4G]\n"
 	"      --compress      write cores compressed by zstd, as FILE.core.zst\n"
 	"      --children      watch and report what it starts, too\n"
-	"      --no-breakpoint  do not stop Python as it begins to end\n"
+	"      --breakpoint[=WHEN]  auto, always, never: stop Python as it begins to end, if\n"
+	"                      that does not slow it down, or in any case [auto]\n"
 	"      --pidfile FILE  take the pid from FILE, and say what became of it\n"
 	"      --log FILE      show the last lines of FILE, too; may be repeated\n"
 	"                      (files behind fd 1 and 2 are found without it)\n"
@@ -119,7 +121,8 @@ static const char help[] =
 
 #define PID_LIMIT 4194304 // the kernel has no larger ones
 
-enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_FULL_CORE, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_NO_BREAKPOINT, OPT_NO_REDACT,
+enum { OPT_CHILDREN = 256, OPT_COMPRESS, OPT_FULL_CORE, OPT_PIDFILE, OPT_LOG, OPT_LINES, OPT_LOCALS, OPT_SAMPLE, OPT_BREAKPOINT,
+       OPT_NO_BREAKPOINT, OPT_NO_REDACT,
        OPT_KEEP_REPORTS, OPT_KEEP_BYTES, OPT_KEEP_DAYS, OPT_DRY_RUN, OPT_PID, OPT_SINCE, OPT_IGNORE_LIMIT, OPT_SYSROOT,
        OPT_INSTALL, OPT_UNINSTALL, OPT_PRINT, OPT_THEN,
        OPT_DEBUG_DIR, OPT_DEBUGINFOD_TIMEOUT, OPT_NO_LOCAL_FILES, OPT_EMBED_UNWIND, OPT_HELP, OPT_VERSION };
@@ -143,6 +146,7 @@ static const struct option long_options[] = {
 	{ "lines", required_argument, NULL, OPT_LINES },
 	{ "locals", no_argument, NULL, OPT_LOCALS },
 	{ "sample", required_argument, NULL, OPT_SAMPLE },
+	{ "breakpoint", optional_argument, NULL, OPT_BREAKPOINT },
 	{ "no-breakpoint", no_argument, NULL, OPT_NO_BREAKPOINT },
 	{ "pid", required_argument, NULL, OPT_PID },
 	{ "since", required_argument, NULL, OPT_SINCE },
@@ -185,6 +189,7 @@ static unsigned commands_of(int option)
 {
 	switch (option) {
 	case OPT_CHILDREN:
+	case OPT_BREAKPOINT:
 	case OPT_NO_BREAKPOINT:
 	case OPT_SAMPLE:
 		return RUN | ATTACH;
@@ -300,18 +305,21 @@ static struct error *parse_sample(const char *text, double *ret)
 	return NULL;
 }
 
-static struct error *parse_embed(const char *when, enum embed *ret)
+// WHEN, by default always, as the number of its name.
+static struct error *parse_when(const char *what, const char *when, unsigned *ret)
 {
 	static const char *const names[] = {
 		[EMBED_AUTO] = "auto", [EMBED_NEVER] = "never", [EMBED_ALWAYS] = "always",
 	};
+	static_assert((unsigned)STOP_AUTO == EMBED_AUTO && (unsigned)STOP_NEVER == EMBED_NEVER &&
+		      (unsigned)STOP_ALWAYS == EMBED_ALWAYS, "the same names for the same numbers");
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(when ? when : "always", names[i])) {
-			*ret = (enum embed)i;
+			*ret = (unsigned)i;
 			return NULL;
 		}
-	return bad("--embed-unwind: '%s' is none of never, auto, always", when);
+	return bad("%s: '%s' is none of never, auto, always", what, when);
 }
 
 // Misspelt, it would be a silent way to find nothing.
@@ -334,6 +342,7 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 {
 	long n = 0;
 	struct error *err = NULL;
+	unsigned when = 0;
 
 	switch (option) {
 	case 'o':
@@ -402,11 +411,17 @@ static struct error *parse_option(int option, char *arg, struct options *o)
 	case OPT_DRY_RUN:
 		o->dry_run = true;
 		return NULL;
+	case OPT_BREAKPOINT:
+		err = parse_when("--breakpoint", arg, &when);
+		o->stop_python = (enum stop_python)when;
+		return err;
 	case OPT_NO_BREAKPOINT:
-		o->no_breakpoint = true;
+		o->stop_python = STOP_NEVER;
 		return NULL;
 	case OPT_EMBED_UNWIND:
-		return parse_embed(arg, &o->embed);
+		err = parse_when("--embed-unwind", arg, &when);
+		o->embed = (enum embed)when;
+		return err;
 	case OPT_SYSROOT:
 		return add_folder(o, "--sysroot", arg, &o->places.sysroots);
 	case OPT_DEBUG_DIR:

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "capture/watch.h"
 #include "walk/embed.h"
 #include "walk/places.h"
 
@@ -24,7 +25,8 @@ struct options {
 	const char *other;   /* diff: the second file */
 	const char *output;  /* NULL: the default folder */
 	unsigned formats;    /* enum format */
-	bool children, locals, no_breakpoint, no_redact, quiet, verbose;
+	bool children, locals, no_redact, quiet, verbose;
+	enum stop_python stop_python;
 	bool compress;	     /* cores */
 	uint64_t full_core;  /* as many bytes at most, 0: none is wanted */
 	bool dry_run;	     /* prune */

@@ -174,7 +174,7 @@ static struct error *disarm(struct ending *ending, struct traced *process)
 		      error_new(ERROR_UNSUPPORTED,
 				"its threads were switched to so often that a breakpoint would have "
 				"cost it more than 1 %% of its speed"),
-		      NULL);
+		      "watch with --breakpoint=always, at that price");
 }
 
 static void calm(struct ending *ending)
@@ -201,11 +201,12 @@ struct error *ending_asked(struct ending *ending, struct traced *process)
 	return err;
 }
 
-struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look)
+struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look,
+			 bool any_cost)
 {
 	if (!look->taken)
 		return NULL;
-	if (ending->armed || ending->costly) {
+	if (!any_cost && (ending->armed || ending->costly)) {
 		int64_t cost = cost_of(ending, process);
 		bool asked = ending->asked && monotonic_now() - ending->asked < ASKED_MAX;
 

@@ -43,9 +43,11 @@ struct error *ending_forked(struct ending *ending, struct traced *process,
 /*
  * Set the breakpoints at what LOOK found, unless they are there already. The kernel loads the debug
  * registers each time that it switches to a thread: where it does that so often that they would cost
- * a hundredth of the program's speed, they are taken away instead, until a look finds it calmer.
+ * a hundredth of the program's speed, they are taken away instead, until a look finds it calmer,
+ * unless they are to be there at ANY_COST.
  */
-struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look)
+struct error *ending_arm(struct ending *ending, struct traced *process, struct look *look,
+			 bool any_cost)
 	__attribute__((warn_unused_result));
 
 /* PROCESS has been asked to end: for a while the breakpoints are worth what they cost. */

@@ -168,7 +168,7 @@ static struct error *watched_for(struct watch *w, struct traced *traced, struct 
 		if (of_parent && of_parent->look.taken)
 			err = look_copy_hint(&d->inherited_arena, &of_parent->look.snapshot.python,
 					     &d->inherited);
-		if (!err && parent && w->options->breakpoint)
+		if (!err && parent && w->options->stop_python != STOP_NEVER)
 			err = ending_forked(&d->ending, traced, parent);
 	}
 	if (!err)
@@ -187,8 +187,9 @@ static struct error *look(struct watched *d)
 		return NULL;
 	}
 	if (!err)
-		err = d->watch->options->breakpoint
-			      ? ending_arm(&d->ending, d->traced, &d->look)
+		err = d->watch->options->stop_python != STOP_NEVER
+			      ? ending_arm(&d->ending, d->traced, &d->look,
+					   d->watch->options->stop_python == STOP_ALWAYS)
 			      : ending_unwanted(&d->ending);
 	if (!err && d->look.taken) {
 		witness_look(&d->watch->witness, d->traced, &d->before);
@@ -785,7 +786,7 @@ static struct error *on_event(struct watch *w, const struct event *event)
 		look_deinit(&d->look);
 		d->inherited = (struct python_hint){};
 		ending_deinit(&d->ending);
-		if (w->options->breakpoint)
+		if (w->options->stop_python != STOP_NEVER)
 			err = ending_new_program(&d->ending, d->traced);
 		d->captured = false;
 		d->look_step = w->spawned && event->process->pid == w->named ? SPAWNED_LOOK

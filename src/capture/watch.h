@@ -9,11 +9,17 @@
  * kernel says about it, and the capture is made when it is the last chance.
  */
 
+enum stop_python {
+	STOP_AUTO,  /* where that does not cost a hundredth of its speed */
+	STOP_NEVER,
+	STOP_ALWAYS,
+};
+
 struct watch_options {
 	struct capture_options capture;
 	bool children;	     /* follow what the process starts */
 	bool senders;	     /* listen to who sends signals */
-	bool breakpoint;     /* stop Python as it begins to take itself down */
+	enum stop_python stop_python; /* as it begins to take itself down */
 	const char *pidfile; /* NULL: none */
 	double sample;	     /* seconds between two looks at the process, 0: no samples */
 	sigset_t signals;    /* our own, to be told of by WATCH_OWN_SIGNAL */

@@ -181,13 +181,7 @@ def events(pid):
     return sum("perf_event" in os.readlink(folder + name) for name in os.listdir(folder))
 
 
-@pytest.mark.parametrize("signo, seen", [(signal.SIGTERM, True), (signal.SIGUSR1, False)])
-def test_process_that_is_switched_to_all_the_time_has_no_breakpoint_until_it_is_asked_to_end(
-    pcatch, any_python, signo, seen
-):
-    target = pcatch.start(any_python, "-c", RESTLESS)
-    pid = target.truth["pid"]
-    watcher = pcatch.attach(pid)
+def until_it_has_no_breakpoint(watcher, pid):
     armed, before, begin = events(watcher.pid), switches(pid), time.monotonic()
     try:
         until(lambda: events(watcher.pid) < armed, "a breakpoint to be taken away")
@@ -195,12 +189,39 @@ def test_process_that_is_switched_to_all_the_time_has_no_breakpoint_until_it_is_
         if (switches(pid) - before) / (time.monotonic() - begin) > 10000:
             raise
         pytest.skip("this machine is too slow or too busy to switch often")
+
+
+@pytest.mark.parametrize("signo, seen", [(signal.SIGTERM, True), (signal.SIGUSR1, False)])
+def test_process_that_is_switched_to_all_the_time_has_no_breakpoint_until_it_is_asked_to_end(
+    pcatch, any_python, signo, seen
+):
+    target = pcatch.start(any_python, "-c", RESTLESS)
+    pid = target.truth["pid"]
+    watcher = pcatch.attach(pid)
+    until_it_has_no_breakpoint(watcher, pid)
     os.kill(pid, signo)
     assert target.wait() == 3
     assert watcher.wait() == 0, watcher.stderr
     report = pcatch.report(watcher)
     assert ("finalization" in report.json["time"]) == seen
-    assert seen or "switched to so often" in gaps(report)[0]["why"]
+    if not seen:
+        assert "switched to so often" in gaps(report)[0]["why"]
+        assert "--breakpoint" in gaps(report)[0]["remedy"]
+
+
+def test_breakpoint_that_is_wanted_at_any_price_stays(pcatch, any_python):
+    target, other = (pcatch.start(any_python, "-c", RESTLESS) for _ in range(2))
+    watcher = pcatch.attach(target.truth["pid"], options=["--breakpoint"])
+    armed = events(watcher.pid)
+    # That one is watched for less long.
+    until_it_has_no_breakpoint(pcatch.attach(other.truth["pid"]), other.truth["pid"])
+    assert events(watcher.pid) == armed
+    os.kill(target.truth["pid"], signal.SIGUSR1)
+    assert target.wait() == 3
+    assert watcher.wait() == 0, watcher.stderr
+    assert "finalization" in pcatch.report(watcher).json["time"]
+    os.kill(other.truth["pid"], signal.SIGUSR1)
+    assert other.wait() == 3
 
 
 def test_letting_go_takes_the_breakpoint_away(pcatch, any_python):
