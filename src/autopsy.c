@@ -145,9 +145,6 @@ static struct error *gather(const struct options *options, struct snapshot *snap
 		err = read_pidfile(options, snapshot);
 	if (!err && !snapshot->process.pid)
 		snapshot->process.pid = past_leader(&options->logs);
-	if (!err && !options->logs.n)
-		err = gaps_add(&snapshot->arena, &snapshot->gaps, "its logs", "name them by --log",
-			       "none was named");
 	if (!err)
 		err = past_logs(snapshot, &options->logs, options->lines);
 	if (!err && !snapshot->process.pid)
@@ -160,6 +157,9 @@ static struct error *gather(const struct options *options, struct snapshot *snap
 		err = past_leftovers(snapshot, &options->logs);
 	if (!err)
 		err = journal_ask(snapshot);
+	if (!err && !snapshot->logs.n)
+		err = gaps_add(&snapshot->arena, &snapshot->gaps, "its logs", "name them by --log",
+			       "none was named");
 	if (!err)
 		err = past_cgroup(snapshot);
 	if (!err)

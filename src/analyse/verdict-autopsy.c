@@ -350,6 +350,12 @@ static bool judge_kernel_crash(const struct findings *findings, struct opinion *
 	return true;
 }
 
+static bool is_about_stop(const struct testimony *why)
+{
+	return strstr(why->text, "stop-") || strstr(why->text, "Stopping") ||
+	       strstr(why->text, "final-");
+}
+
 // The words for why systemd sent a signal.
 static const char *reason_words(const struct testimony *why, bool requested)
 {
@@ -359,17 +365,40 @@ static const char *reason_words(const struct testimony *why, bool requested)
 		systemd_parse(why->text, &event);
 	switch (event.kind) {
 	case UNIT_OVERDUE:
-		return strstr(why->text, "stop") || strstr(why->text, "Stop")
-			       ? "it had not stopped in the time it was given"
-			       : "it had not done in time what it was to do";
+		return is_about_stop(why) ? "it had not stopped in the time it was given"
+					  : "it had not done in time what it was to do";
 	case UNIT_UNHEARD:
 		return "the watchdog had not heard of it in time";
 	case UNIT_EXPIRED:
 		return "the time it was allowed to run was over";
 	default:
-		return requested ? "somebody asked for it by systemctl kill" : "why, it does not "
-									       "say";
+		return requested ? "somebody asked for it by systemctl kill"
+				 : "why, it does not say";
 	}
+}
+
+// What is to be changed for it not to happen again, besides the program.
+static void advise_on_reason(const struct findings *findings, struct opinion *opinion)
+{
+	const struct testimony *why = findings->aftermath.unit.why;
+	const char *setting = "TimeoutStartSec=";
+	struct unit_event event = {};
+
+	if (why)
+		systemd_parse(why->text, &event);
+	if (event.kind == UNIT_EXPIRED)
+		opinion_advise(opinion, "The time it may run is the unit's RuntimeMaxSec=.");
+	if (event.kind != UNIT_OVERDUE && event.kind != UNIT_UNHEARD)
+		return;
+	if (event.kind == UNIT_UNHEARD)
+		setting = "WatchdogSec=";
+	else if (is_about_stop(why))
+		setting = "TimeoutStopSec=";
+	opinion_advise(opinion,
+		       "Find what kept it from that: \"pcatch attach PID\" beside it has the "
+		       "stacks at the kill, \"pcatch snapshot PID\" those of before. More time is "
+		       "the unit's %s.",
+		       setting);
 }
 
 // Systemd says that it sent this process a signal, or that the time was over at which it does.
@@ -405,6 +434,7 @@ static bool judge_unit_kill(const struct findings *findings, struct opinion *opi
 		opinion_doubt(opinion, why->where,
 				"it does not name the process that it sent the signal to");
 	tell_hint(findings, opinion, a->asked);
+	advise_on_reason(findings, opinion);
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,11 +16,14 @@ struct error *pidfile_read(const char *path, pid_t *ret, int64_t *written_ret)
 {
 	char text[64];
 	struct stat st;
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	// Looked at before it is opened: opening a FIFO has effects.
+	bool other = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	_cleanup_(closep) int fd =
+		other ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd < 0)
+	if (fd < 0 && !other)
 		return error_errno(errno, "cannot read pidfile %s", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (other || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return error_new(ERROR_SYSTEM, "pidfile %s is not a regular file", path);
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	if (n < 0)

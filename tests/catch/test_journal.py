@@ -152,6 +152,9 @@ def test_stop_that_took_too_long(pcatch, journal, dead):
     report = autopsy(pcatch, "--pid", str(dead), "--since", "2026-01-01T00:00:00Z")
     assert (report.cause, report.verdict["confidence"]) == ("killed-by-supervisor", "certain")
     assert "systemd" in report.summary and "had not stopped" in report.summary
+    assert any("TimeoutStopSec=" in advice for advice in report.verdict["advice"])
+    # The journal is a log of its, too.
+    assert "its logs" not in [gap["what"] for gap in report.json["gaps"]]
 
 
 def test_lines_of_another_run_and_another_boot_are_not_its_own(pcatch, journal, dead):
