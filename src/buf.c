@@ -37,6 +37,23 @@ static uint8_t *buf_room(struct buf *buf, size_t len)
 	return buf->data + buf->len;
 }
 
+void buf_reserve(struct buf *buf, size_t len)
+{
+	if (buf->failed || buf->cap - buf->len >= len)
+		return;
+	if (len > SIZE_MAX - buf->len) {
+		buf->failed = true;
+		return;
+	}
+	uint8_t *data = realloc(buf->data, buf->len + len);
+	if (!data) {
+		buf->failed = true;
+		return;
+	}
+	buf->data = data;
+	buf->cap = buf->len + len;
+}
+
 void buf_add(struct buf *buf, const void *data, size_t len)
 {
 	// An empty buffer has no place yet: adding nothing to it must not reckon with one.

@@ -20,6 +20,9 @@ struct buf {
 
 void buf_deinit(struct buf *buf);
 
+/* Room for LEN more bytes at once: what grows by doubling needs three times its size on the way. */
+void buf_reserve(struct buf *buf, size_t len);
+
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_addstr(struct buf *buf, const char *s);
 void buf_zero(struct buf *buf, size_t len);

@@ -42,10 +42,13 @@
 #define OVERFLOW_REACH ((taddr)16 << 20)
 // A hold this long, without the right to a better priority, is worth a word.
 #define UNRAISED_IS_NEWS INT64_C(100000000)
-// What is made ready before a hold: for the process, and for each of its first threads.
+// What is made ready before a hold, a little more than was seen to be used: for the process, and for
+// each of its first threads; for registers and stacks, and for what Python's frames lie in.
 #define READY_STACK ((size_t)64 << 10)
-#define READY_BYTES ((size_t)256 << 10)
+#define READY_BYTES ((size_t)96 << 10)
 #define READY_THREAD_BYTES ((size_t)20 << 10)
+#define READY_PYTHON_BYTES ((size_t)608 << 10)
+#define READY_PYTHON_THREAD_BYTES ((size_t)12 << 10)
 #define READY_THREADS ((size_t)2000)
 // Threads that are being killed come to their exit stops by themselves, at once but for one in
 // an uninterruptible sleep.
@@ -610,7 +613,9 @@ static void make_ready(struct taking *t)
 	for (size_t i = 0; i < sizeof(stack); i += TARGET_PAGE)
 		stack[i] = 0;
 	arena_reserve(&t->snapshot->arena, READY_BYTES + threads * READY_THREAD_BYTES);
-	arena_reserve(&t->recorder.arena, READY_BYTES + threads * READY_THREAD_BYTES);
+	if (t->snapshot->python.found)
+		arena_reserve(&t->recorder.arena,
+			      READY_PYTHON_BYTES + threads * READY_PYTHON_THREAD_BYTES);
 }
 
 // The three errands of a capture.

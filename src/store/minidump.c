@@ -17,6 +17,11 @@
 #define MAX_MODULES 2048
 #define MAX_STRING  1024 // UTF-16 units
 
+// What a dump takes beside the memory, roughly: for a thread its context, for a mapping its line.
+#define REST_BYTES	   ((size_t)256 << 10)
+#define REST_THREAD_BYTES  ((size_t)2 << 10)
+#define REST_MAPPING_BYTES ((size_t)192)
+
 static void put(struct md_writer *w, size_t at, const void *data, size_t len)
 {
 	if (!w->out->failed)
@@ -582,13 +587,26 @@ static struct error *write_streams(struct md_writer *w)
 	return err ? err : write_state(w);
 }
 
+// All of it at once where that is to be had; pages that are not written to cost nothing.
+static void reserve(struct md_writer *w)
+{
+	size_t len = REST_BYTES + w->s->threads.n * REST_THREAD_BYTES +
+		     w->s->mappings.n * REST_MAPPING_BYTES;
+
+	for (size_t i = 0; i < w->ranges.n; i++)
+		len += w->ranges.v[i].len + 16;
+	buf_reserve(w->out, len);
+}
+
 static struct error *write_file(struct md_writer *w)
 {
 	struct error *err = plan_threads(w);
 	if (!err)
 		err = md_plan_memory(w);
-	if (!err)
+	if (!err) {
+		reserve(w);
 		err = write_streams(w);
+	}
 	if (err)
 		return err;
 
