@@ -68,16 +68,20 @@ static void *zeroed(struct arena *arena, size_t n, size_t size)
 	return arena_alloc(arena, (n ? n : 1) * size);
 }
 
-// A thread's stack is in it.
-static bool has_stack(const struct snapshot *snapshot, const struct residence_mapping *m)
+// The first of the mappings that end above AT.
+static size_t mapping_above(const struct residence *r, taddr at)
 {
-	for (size_t i = 0; i < snapshot->threads.n; i++) {
-		const struct thread *thread = &snapshot->threads.v[i];
+	size_t lo = 0, hi = r->mappings.n;
 
-		if (thread->stack_start < m->end && m->start < thread->stack_end)
-			return true;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (r->mappings.v[mid].end <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return false;
+	return lo;
 }
 
 struct ranked {
@@ -103,10 +107,14 @@ static bool rank(struct bulk_copy *c)
 	c->order = zeroed(&r->arena, r->mappings.n, sizeof(*c->order));
 	if (!ranked || !c->order)
 		return false;
-	for (size_t i = 0; i < r->mappings.n; i++) {
-		const struct residence_mapping *m = &r->mappings.v[i];
+	for (size_t i = 0; i < r->mappings.n; i++)
+		ranked[i] = (struct ranked){ r->mappings.v[i].resident, i };
+	for (size_t i = 0; i < c->snapshot->threads.n; i++) {
+		const struct thread *thread = &c->snapshot->threads.v[i];
+		size_t k = mapping_above(r, thread->stack_start);
 
-		ranked[i] = (struct ranked){ has_stack(c->snapshot, m) ? 0 : m->resident, i };
+		if (k < r->mappings.n && r->mappings.v[k].start < thread->stack_end)
+			ranked[k].rank = 0;
 	}
 	qsort(ranked, r->mappings.n, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; i < r->mappings.n; i++)
