@@ -98,12 +98,11 @@ static void add_wanted(const struct findings *findings, struct buf *out)
 {
 	for (size_t i = 0; i < findings->wanted.n && i < ANSWER_WANTED; i++) {
 		const struct wanted_file *file = &findings->wanted.v[i];
-		const struct module *module = file->module;
 		_cleanup_(buf_deinit) struct buf part = {};
 
-		buf_add(&part, (uint8_t[]){ file->debug, (uint8_t)module->build_id_len }, 2);
-		buf_add(&part, module->build_id, module->build_id_len);
-		buf_addstr(&part, module->path);
+		buf_add(&part, (uint8_t[]){ file->debug, (uint8_t)file->build_id_len }, 2);
+		buf_add(&part, file->build_id, file->build_id_len);
+		buf_addstr(&part, file->path);
 		out->failed = out->failed || part.failed;
 		add_part(out, PART_WANTED, part.data, part.len);
 	}

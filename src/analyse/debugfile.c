@@ -120,6 +120,19 @@ bool debug_file_find(const struct debug_file_of *of, const struct places *places
 	return false;
 }
 
+bool debug_file_find_shared(const struct debug_file_of *of, const struct places *places,
+			    struct debug_file *ret)
+{
+	struct module file = { .path = (char *)of->path, .build_id_len = of->build_id_len };
+	char path[PLACE_MAX];
+
+	memcpy(file.build_id, of->build_id, of->build_id_len);
+	for (unsigned n = 0; places_file(places, &file, n, path); n++)
+		if (try_file(of, path, 0, ret))
+			return true;
+	return debug_file_find(of, places, ret);
+}
+
 void debug_file_close(struct debug_file *file)
 {
 	elf_end(file->elf);

@@ -27,6 +27,13 @@ struct debug_file_of {
  */
 bool debug_file_find(const struct debug_file_of *of, const struct places *places,
 		     struct debug_file *ret);
+
+/*
+ * The same for what dwz took out of several files with debug information into one that they share: PATH
+ * is what they know it by.
+ */
+bool debug_file_find_shared(const struct debug_file_of *of, const struct places *places,
+			    struct debug_file *ret);
 void debug_file_close(struct debug_file *file);
 
 /* The section NAME of ELF (may be NULL), whose header is put into RET; NULL when it has none. */

@@ -3,11 +3,13 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../cleanup.h"
+#include "debugfile.h"
 #include "demangle.h"
 #include "sections.h"
 
@@ -36,6 +38,12 @@ struct unit {
 struct dwarf {
 	Dwarf *dw;
 	struct sections sections;
+	struct {
+		struct debug_file file;
+		struct sections sections;
+		Dwarf *dw;
+		struct dwarf_shared missing;
+	} shared;
 	struct names *names;
 	struct arena arena;
 	LIST(struct unit) units; /* those touched */
@@ -43,18 +51,57 @@ struct dwarf {
 	bool have_unit_ranges, gave_up;
 };
 
-struct error *dwarf_create(Elf *elf, struct names *names, struct dwarf **ret)
+// Without it names in the units that were common to several files are unknown, but nothing is wrong.
+static void find_shared(struct dwarf *dwarf, Elf *elf, const struct places *places)
+{
+	struct dwarf_shared *missing = &dwarf->shared.missing;
+	GElf_Ehdr header;
+	const void *build_id;
+	const char *path;
+	ssize_t len = dwelf_dwarf_gnu_debugaltlink(dwarf->dw, &path, &build_id);
+
+	if (len <= 0 || len > BUILD_ID_MAX || !gelf_getehdr(elf, &header))
+		return;
+	struct debug_file_of sought = { .path = path,
+					.build_id = build_id,
+					.build_id_len = (unsigned)len,
+					.machine = header.e_machine };
+	// libdw looks for it where the link says, seen from the file.
+	if (!(places && places->not_here) && dwarf_getalt(dwarf->dw))
+		return;
+	if (debug_file_find_shared(&sought, places, &dwarf->shared.file)) {
+		sections_unpack(dwarf->shared.file.elf, &dwarf->shared.sections);
+		dwarf->shared.dw = dwarf_begin_elf(dwarf->shared.file.elf, DWARF_C_READ, NULL);
+	}
+	if (dwarf->shared.dw) {
+		dwarf_setalt(dwarf->dw, dwarf->shared.dw);
+		return;
+	}
+	missing->path = path;
+	missing->build_id_len = (unsigned)len;
+	memcpy(missing->build_id, build_id, (size_t)len);
+}
+
+const struct dwarf_shared *dwarf_missing(const struct dwarf *dwarf)
+{
+	return &dwarf->shared.missing;
+}
+
+struct error *dwarf_create(Elf *elf, const struct places *places, struct names *names,
+			   struct dwarf **ret)
 {
 	*ret = NULL;
 	struct dwarf *dwarf = calloc(1, sizeof(*dwarf));
 	if (!dwarf)
 		return error_nomem();
+	dwarf->shared.file.fd = -1;
 	sections_unpack(elf, &dwarf->sections);
 	dwarf->dw = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
 	if (!dwarf->dw) {
 		dwarf_destroy(dwarf);
 		return NULL;
 	}
+	find_shared(dwarf, elf, places);
 	dwarf->names = names;
 	*ret = dwarf;
 	return NULL;
@@ -65,7 +112,10 @@ void dwarf_destroy(struct dwarf *dwarf)
 	if (!dwarf)
 		return;
 	dwarf_end(dwarf->dw);
+	dwarf_end(dwarf->shared.dw);
 	sections_free(&dwarf->sections);
+	sections_free(&dwarf->shared.sections);
+	debug_file_close(&dwarf->shared.file);
 	arena_deinit(&dwarf->arena);
 	free(dwarf);
 }

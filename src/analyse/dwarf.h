@@ -11,10 +11,11 @@
 struct dwarf;
 
 /*
- * ELF is borrowed and must have been opened with ELF_C_READ_MMAP_PRIVATE: section headers of it
+ * What dwz took out of the file is looked for in PLACES (may be NULL). ELF is borrowed and must have been opened with ELF_C_READ_MMAP_PRIVATE: section headers of it
  * are changed. NULL in RET when it holds no DWARF that libdw understands.
  */
-struct error *dwarf_create(Elf *elf, struct names *names, struct dwarf **ret)
+struct error *dwarf_create(Elf *elf, const struct places *places, struct names *names,
+			   struct dwarf **ret)
 	__attribute__((warn_unused_result));
 void dwarf_destroy(struct dwarf *dwarf);
 
@@ -24,6 +25,14 @@ void dwarf_destroy(struct dwarf *dwarf);
  */
 struct error *dwarf_lookup(struct dwarf *dwarf, uint64_t address, struct symbol *ret,
 			   uint64_t *start_ret) __attribute__((warn_unused_result));
+
+/* A file that others share with this one (see debugfile.h), and that is not here. */
+struct dwarf_shared {
+	uint8_t build_id[BUILD_ID_MAX];
+	unsigned build_id_len; /* 0: nothing is missing */
+	const char *path;      /* lives as long as the dwarf */
+};
+const struct dwarf_shared *dwarf_missing(const struct dwarf *dwarf);
 
 /* Units were too many to be searched for an address that no index lists. */
 bool dwarf_gave_up(const struct dwarf *dwarf);

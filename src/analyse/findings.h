@@ -300,10 +300,12 @@ struct trend {
 	int64_t left; /* until it would have been, had it gone on; nanoseconds, -1: not to be said */
 };
 
-/* A file that would tell more and is not here, but might be had by the module's build id. */
+/* A file that would tell more and is not here, but might be had by its build id. */
 struct wanted_file {
-	const struct module *module;
-	bool debug; /* its debug information, not the file itself */
+	const uint8_t *build_id;
+	unsigned build_id_len;
+	bool debug; /* the debug information of the file with that id, not the file itself */
+	const char *path; /* of that file */
 };
 typedef LIST(struct wanted_file) wanted_files;
 

@@ -21,6 +21,11 @@
 #define MAX_SYMBOLS	4000000
 #define MAX_LOOK_BACK	64
 
+// The remedy for a file that is not here.
+#define FIND_FILES                                                                                 \
+	"run `pcatch show` where the same build of the file is installed, name a folder that has " \
+	"it by --sysroot or --debug-dir, or a server by DEBUGINFOD_URLS"
+
 struct entry {
 	uint64_t start, size;
 	uint64_t end; /* start + size; of one without a size, the end of its section */
@@ -251,7 +256,7 @@ static struct error *load(struct names_of_module *m, const struct image *image,
 		err = load_table(m, m->elf, SHT_DYNSYM);
 	if (err || image->fd < 0)
 		return err;
-	err = dwarf_create(m->debug.elf ? m->debug.elf : m->elf, names, &m->dwarf);
+	err = dwarf_create(m->debug.elf ? m->debug.elf : m->elf, places, names, &m->dwarf);
 	if (m->dwarf && (own || m->debug.elf))
 		m->kind = SYMBOLS_DWARF;
 	return err;
@@ -294,7 +299,7 @@ static struct error *load_debug_alone(struct names_of_module *m, const struct sn
 	}
 	struct error *err = load_table(m, m->debug.elf, SHT_SYMTAB);
 	if (!err)
-		err = dwarf_create(m->debug.elf, names, &m->dwarf);
+		err = dwarf_create(m->debug.elf, snapshot->places, names, &m->dwarf);
 	if (m->dwarf)
 		m->kind = SYMBOLS_DWARF;
 	return err;
@@ -543,6 +548,27 @@ static struct error *fetching_gaps(const struct symbolizer *s, struct arena *are
 	return NULL;
 }
 
+// What is missing of the debug information itself.
+static struct error *shared_gap(const struct symbolizer *s, size_t index, struct arena *arena,
+				gaps *ret)
+{
+	const struct snapshot *snapshot = s->images->snapshot;
+	const struct dwarf *dwarf = s->modules[index].dwarf;
+	const struct dwarf_shared *missing = dwarf ? dwarf_missing(dwarf) : NULL;
+
+	if (!missing || !missing->build_id_len)
+		return NULL;
+	const struct fetched_file *file = places_fetched(snapshot->places, missing->build_id,
+							 missing->build_id_len, true);
+	char *what = arena_printf(arena, "inlined functions of %s",
+				  snapshot->modules.v[index].path);
+	return !what ? error_nomem()
+		     : gaps_add(arena, ret, what, FIND_FILES,
+				"its debug information shares %s with others, which is not here%s%s",
+				missing->path, file && file->why ? ": " : "",
+				file && file->why ? file->why : "");
+}
+
 static struct error *names_gap(const struct symbolizer *s, size_t index, const char *what,
 			       struct arena *arena, gaps *ret)
 {
@@ -551,11 +577,8 @@ static struct error *names_gap(const struct symbolizer *s, size_t index, const c
 	const struct fetched_file *file = places_fetched(snapshot->places, module->build_id,
 							 module->build_id_len, false);
 
-	return gaps_add(arena, ret, what,
-			"run `pcatch show` where the same build of the file is installed, name a "
-			"folder that has it by --sysroot or --debug-dir, or a server by "
-			"DEBUGINFOD_URLS", "%s%s%s", s->modules[index].why, file && file->why ? "; " : "",
-			file && file->why ? file->why : "");
+	return gaps_add(arena, ret, what, FIND_FILES, "%s%s%s", s->modules[index].why,
+			file && file->why ? "; " : "", file && file->why ? file->why : "");
 }
 
 struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena *arena, gaps *ret)
@@ -578,21 +601,26 @@ struct error *symbolizer_gaps(const struct symbolizer *symbolizer, struct arena 
 			err = gaps_add(arena, ret, what, NULL,
 				       "its debug information has no index of addresses and too "
 				       "many units to search");
+		if (!err)
+			err = shared_gap(symbolizer, i, arena, ret);
 		if (err)
 			return err;
 	}
 	return fetching_gaps(symbolizer, arena, ret);
 }
 
-static struct error *want(const struct module *module, bool debug, struct arena *arena,
-			  wanted_files *ret)
+static struct error *want(const uint8_t *build_id, unsigned len, bool debug, const char *path,
+			  struct arena *arena, wanted_files *ret)
 {
 	struct wanted_file *file = LIST_ADD(arena, ret);
 
 	if (!file)
 		return error_nomem();
-	*file = (struct wanted_file){ .module = module, .debug = debug };
-	return NULL;
+	*file = (struct wanted_file){ .build_id = arena_memdup(arena, build_id, len),
+				      .build_id_len = len,
+				      .debug = debug,
+				      .path = arena_strdup(arena, path) };
+	return file->build_id && file->path ? NULL : error_nomem();
 }
 
 struct error *symbolizer_wanted(const struct symbolizer *symbolizer, struct arena *arena,
@@ -603,14 +631,21 @@ struct error *symbolizer_wanted(const struct symbolizer *symbolizer, struct aren
 
 	for (size_t i = 0; !err && i < images->snapshot->modules.n; i++) {
 		const struct module *module = &images->snapshot->modules.v[i];
+		const struct names_of_module *m = &symbolizer->modules[i];
+		const struct dwarf_shared *missing = m->dwarf ? dwarf_missing(m->dwarf) : NULL;
 
-		if (module->in_memory || !module->build_id_len)
+		if (missing && missing->build_id_len)
+			err = want(missing->build_id, missing->build_id_len, true, missing->path,
+				   arena, ret);
+		if (err || module->in_memory || !module->build_id_len)
 			continue;
 		// An embedded image has its error, too.
 		if (images->errors[i])
-			err = want(module, false, arena, ret);
-		if (!err && symbolizer->modules[i].lacks_debug)
-			err = want(module, true, arena, ret);
+			err = want(module->build_id, module->build_id_len, false, module->path,
+				   arena, ret);
+		if (!err && m->lacks_debug)
+			err = want(module->build_id, module->build_id_len, true, module->path,
+				   arena, ret);
 	}
 	return err;
 }

@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import DEATHS, python_frames
+from conftest import DEATHS, VICTIMS, python_frames
 
 
 def show(pcatch, dump, *options):
@@ -160,6 +161,52 @@ def test_compressed_debug_information_is_read(pcatch, crashed, tmp_path, how):
         pytest.skip("this compiler writes no build ids")
     again = show(pcatch, report.dump)
     assert dying(again)["native"] == dying(report.json)["native"]
+
+
+SHARED_SOURCE = """
+#include "truth.h"
+struct order { int number, price; struct order *next; };
+static inline __attribute__((always_inline)) int price_of(volatile struct order *order)
+{
+	return order->price + order->number;
+}
+int main(void) { truth_fault("price_of", NULL); return price_of(NULL); }
+"""
+
+
+def test_debug_information_that_files_share_is_found_by_its_build_id(pcatch, tmp_path):
+    if not shutil.which("dwz") or not shutil.which("objcopy"):
+        pytest.skip("no dwz" if shutil.which("objcopy") else "no objcopy")
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    shared = tmp_path / "shared.debug"
+    for name in "one", "two":
+        source = tmp_path / (name + ".c")
+        source.write_text(SHARED_SOURCE + "int %s;\n" % name)
+        subprocess.run(
+            compiler + ["-g", "-gdwarf-4", "-O1", "-w", "-D_GNU_SOURCE", "-I", VICTIMS]
+            + ["-Wl,--build-id", "-o", tmp_path / name, source],
+            check=True,
+        )
+        subprocess.run(
+            ["objcopy", "--only-keep-debug", tmp_path / name, tmp_path / (name + ".debug")], check=True
+        )
+        subprocess.run(["strip", tmp_path / name], check=True)
+    called = subprocess.run(
+        ["dwz", "-m", shared, tmp_path / "one.debug", tmp_path / "two.debug"], capture_output=True, text=True
+    )
+    if called.returncode or not shared.exists():
+        pytest.skip("dwz found nothing to share: " + called.stderr)
+    report = pcatch.catch(tmp_path / "one")
+    debug = tmp_path / "one.debug"
+    whole = show(pcatch, report.dump, debug)
+    assert functions(whole)[:2] == ["price_of", "main"], functions(whole)
+    moved = tmp_path / "elsewhere.debug"
+    shutil.move(shared, moved)
+    lacking = show(pcatch, report.dump, debug)
+    assert functions(lacking)[0] != "price_of"
+    gap = next(g for g in lacking["gaps"] if g["what"] == "inlined functions of %s" % (tmp_path / "one"))
+    assert "shared.debug" in gap["why"] and "--debug-dir" in gap["remedy"]
+    assert dying(show(pcatch, report.dump, debug, moved)) == dying(whole)
 
 
 def test_binary_is_named_beside_the_dump_or_the_core(pcatch, crashed, victim, tmp_path):
