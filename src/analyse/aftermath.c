@@ -140,6 +140,9 @@ static void take_kernel_line(struct findings *findings, const struct testimony *
 	if (!kernlog_parse(kernel_message(told), &event))
 		return;
 	bool own = event.pid == process->pid && in_life(findings, at);
+	// A container counts pids for itself: the name has to fit, too.
+	if (findings->snapshot->host.in_container && *process->comm && event.comm.len)
+		own = own && same_name(process, event.comm);
 	if (own && event.comm.len)
 		a->comm = arena_strndup(&findings->arena, event.comm.s, event.comm.len);
 	switch (event.kind) {

@@ -67,18 +67,20 @@ static const char *when(const struct findings *findings, struct opinion *opinion
 	return a->seen ? opinion_text(opinion, " after %s", time_words(opinion, a->seen)) : "";
 }
 
-// That the number of a line is this process's, and not that of another one before it or elsewhere.
-static bool is_sure_of_pid(const struct findings *findings)
+// How sure it is that the number in a kernel's line is this process's, and not another one's.
+static enum confidence pid_confidence(const struct findings *findings)
 {
 	const struct snapshot *snapshot = findings->snapshot;
 
-	return (findings->aftermath.from || snapshot->autopsy.since) &&
-	       !snapshot->host.in_container;
+	// There numbers are another matter, and the same one is as good as chance.
+	if (snapshot->host.in_container)
+		return POSSIBLE;
+	return findings->aftermath.from || snapshot->autopsy.since ? CERTAIN : LIKELY;
 }
 
 static void doubt_pid(const struct findings *findings, struct opinion *opinion)
 {
-	if (is_sure_of_pid(findings))
+	if (pid_confidence(findings) == CERTAIN)
 		return;
 	opinion_doubt(opinion, "pid",
 			findings->snapshot->host.in_container
@@ -252,7 +254,7 @@ static bool judge_oom(const struct findings *findings, struct opinion *opinion)
 	if (event.anon_rss >= 0)
 		used = opinion_text(opinion, ", it had %s in use",
 				    scene_size(opinion, (uint64_t)event.anon_rss));
-	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, is_sure_of_pid(findings) ? CERTAIN : LIKELY,
+	opinion_claim(opinion, CAUSE_OUT_OF_MEMORY, pid_confidence(findings),
 		      "The kernel's OOM killer ended %s%s%s%s.", whom(findings, opinion),
 		      when(findings, opinion, a->oom_at), of, used);
 	tell_told(opinion, a->oom);
@@ -334,8 +336,10 @@ static bool judge_kernel_crash(const struct findings *findings, struct opinion *
 		signo = SIGSYS;
 	else if (event.signo)
 		signo = event.signo;
-	bool sure = !a->crash_of_thread && is_sure_of_pid(findings);
-	opinion_claim(opinion, cause_of_signal(signo), sure ? CERTAIN : LIKELY,
+	enum confidence confidence = pid_confidence(findings);
+	if (a->crash_of_thread && confidence == CERTAIN)
+		confidence = LIKELY;
+	opinion_claim(opinion, cause_of_signal(signo), confidence,
 		      "%s crashed%s: %s%s%s.", who(findings, opinion),
 		      when(findings, opinion, a->crash_at), what, in,
 		      dump_place(findings, opinion));

@@ -120,7 +120,13 @@ static void test_without_a_time_that_it_lived_at_nothing_is_certain(void **state
 	scene_init(&s);
 	s.snapshot.host.in_container = true;
 	told(&s, TOLD_BY_KERNEL, NOW - 60 * SECOND, SEGFAULT, 0, -1);
-	judge(&s, CAUSE_NATIVE_CRASH, LIKELY);
+	judge(&s, CAUSE_NATIVE_CRASH, POSSIBLE);
+	scene_deinit(&s);
+	scene_init(&s);
+	s.snapshot.host.in_container = true;
+	s.snapshot.process.comm = (char *)"java";
+	told(&s, TOLD_BY_KERNEL, NOW - 60 * SECOND, SEGFAULT, 0, -1);
+	judge(&s, CAUSE_VANISHED, CONFIDENCE_UNKNOWN);
 	scene_deinit(&s);
 }
 
