@@ -502,6 +502,18 @@ static void claim_exit(const struct findings *findings, struct opinion *opinion)
 			      "%s exited%s with code %d.", name, at, code);
 }
 
+// What its supervisor wrote before it sent the signal, in the words of gunicorn and supervisord.
+static const char *supervisor_words(const struct findings *findings)
+{
+	const char *line = hint_text(findings, findings->aftermath.killing);
+
+	if (strstr(line, "WORKER TIMEOUT"))
+		return "gunicorn's master had given up on it after the worker timeout";
+	if (strstr(line, "killing '"))
+		return "supervisord had waited in vain for it to stop";
+	return "its supervisor's log says that it was about to do so";
+}
+
 static void claim_signal(const struct findings *findings, struct opinion *opinion)
 {
 	const struct aftermath *a = &findings->aftermath;
@@ -517,9 +529,8 @@ static void claim_signal(const struct findings *findings, struct opinion *opinio
 			      dump_place(findings, opinion));
 	else if (a->killing)
 		opinion_claim(opinion, CAUSE_KILLED_BY_SUPERVISOR, LIKELY,
-			      "%s was ended by %s%s; its supervisor's log says that it was about "
-			      "to do so.",
-			      name, signal, at);
+			      "%s was ended by %s%s; %s.", name, signal, at,
+			      supervisor_words(findings));
 	else
 		opinion_claim(opinion,
 			      signo == SIGKILL ? CAUSE_KILLED_BY_UNKNOWN

@@ -152,10 +152,14 @@ static void head_pidfile(struct page *page, const struct snapshot *snapshot)
 		[PIDFILE_MISSING] = "missing, and no cleanup of its own removed it",
 	};
 	enum pidfile_state state = process->pidfile_state;
-	// Who comes afterwards has not seen it there.
-	const char *words = snapshot->autopsy.made && state == PIDFILE_REMOVED
-				    ? "not there: removed, as an orderly end does, or never written"
-				    : states[state];
+	const struct autopsy *autopsy = &snapshot->autopsy;
+	const char *words = states[state];
+
+	// Who comes afterwards has not seen it there, and its number may be another one's.
+	if (autopsy->made && state == PIDFILE_REMOVED)
+		words = "not there: removed, as an orderly end does, or never written";
+	else if (autopsy->holder.pid && !autopsy->holder_zombie && state == PIDFILE_STALE)
+		words = "stale: the pid in it is another process's now";
 
 	if (process->pidfile && snapshot->death.kind == DEATH_SNAPSHOT)
 		page_field(page, "pidfile", STYLE_PLAIN, "%s", process->pidfile);
@@ -646,7 +650,8 @@ struct error *report_page(const struct findings *findings, struct page *ret)
 	page_section(&page, "end", PAGE_SHOWN, NULL);
 	page_line(&page);
 	if (snapshot->unredacted) {
-		page_add(&page, STYLE_LABEL, "Nothing is redacted (--no-redact): passwords may be among it.");
+		page_add(&page, STYLE_LABEL, "Nothing is redacted (--no-redact): passwords may be "
+					     "among it.");
 		page_line(&page);
 	}
 	page_add(&page, STYLE_LABEL, "report %s, pcatch %s", snapshot->id,
