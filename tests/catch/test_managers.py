@@ -177,6 +177,36 @@ def test_multiprocessing_s_end_of_a_child_names_its_parent(pcatch, any_python, t
     assert "pool.py:6 in work" in report.summary
 
 
+DONE = """
+import json, multiprocessing, sys
+
+def work(pipe, code):
+    pipe.send_bytes(b"here")
+    pipe.recv_bytes()
+    sys.exit(code)
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.Process(target=work, args=(theirs, int(sys.argv[2])))
+    child.start()
+    ours.recv_bytes()
+    print(json.dumps({"pid": child.pid}), flush=True)
+    sys.stdin.readline()
+    ours.send_bytes(b"go")
+    child.join()
+"""
+
+
+@pytest.mark.parametrize("start, code", [("fork", 0), ("fork", 3), ("forkserver", 0)])
+def test_multiprocessing_s_child_that_is_done_ended_in_order(pcatch, any_python, tmp_path, start, code):
+    (tmp_path / "done.py").write_text(DONE)
+    report, _ = pcatch.catch_child(any_python, tmp_path / "done.py", start, str(code))
+    assert (report.cause, report.death["exit_code"]) == ("exit-code" if code else "clean-exit", code)
+    assert report.verdict["confidence"] == "certain"
+    assert "child of multiprocessing whose work was over" in report.summary
+
+
 STUBBORN = """
 import json, os, signal, time
 signal.signal(signal.SIGTERM, lambda *a: None)
