@@ -312,6 +312,16 @@ def test_celery_s_hard_time_limit_is_named(pcatch, celery):
 
 
 @needs_listening
+def test_celery_s_warm_shutdown_is_an_end_in_order(pcatch, celery):
+    parent, worker, _ = celery()
+    watcher = pcatch.attach(worker)
+    os.kill(parent.pid, signal.SIGTERM)
+    report = pcatch.caught(watcher, 60)
+    assert (report.cause, report.death["exit_code"]) == ("clean-exit", 0)
+    assert "child of billiard (celery) whose work was over" in report.summary
+
+
+@needs_listening
 def test_celery_s_cold_shutdown_stops_its_workers_in_order(pcatch, celery):
     parent, worker, go = celery()
     watcher = pcatch.attach(worker)
