@@ -694,14 +694,17 @@ bool judge_namespace_end(const struct findings *findings, struct opinion *opinio
 	const struct death *death = &findings->snapshot->death;
 	const struct process *process = &findings->snapshot->process;
 	struct sender init = death->sender;
+	// Of an ancestor that ends the kernel kills the rest only when it was the namespace's init.
+	bool certain = init.life == SENDER_ENDING && (init.relation == RELATION_PARENT ||
+						      init.relation == RELATION_ANCESTOR);
 
 	if (!killed_by(findings, SIGKILL) || death->info.code != SI_KERNEL ||
-	    init.kind != SENDER_KERNEL || init.process.pid <= 0 || !init.gone ||
-	    init.process.pid == process->pid || process->ns_pids.n < 2)
+	    init.kind != SENDER_KERNEL || init.process.pid <= 0 || (!certain && !init.gone) ||
+	    init.life == SENDER_RUNNING || init.process.pid == process->pid || process->ns_pids.n < 2)
 		return false;
 	init.kind = SENDER_PROCESS;
-	opinion_claim(opinion, CAUSE_KILLED_BY_SUPERVISOR, LIKELY,
-		      "Its container (pid namespace) ended: the init, %s, was gone, and the kernel "
+	opinion_claim(opinion, CAUSE_KILLED_BY_SUPERVISOR, certain ? CERTAIN : LIKELY,
+		      "Its container (pid namespace) ended: its init, %s, ended, and the kernel "
 		      "killed (SIGKILL) what was left%s.",
 		      scene_sender(opinion, &init), scene_main_place(findings, opinion));
 	opinion_for(opinion, "tracepoint",

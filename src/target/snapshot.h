@@ -83,8 +83,8 @@ enum sender_source { SOURCE_NONE, SOURCE_SIGINFO, SOURCE_TRACEPOINT, SOURCE_AUDI
 /* What the thread that a signal was sent in the name of was about. */
 enum sender_life {
 	SENDER_LIFE_UNKNOWN,
-	SENDER_RUNNING, /* it made a call that sends signals */
-	SENDER_ENDING,	/* it could make none any more: the kernel sent it, by reason of its end */
+	SENDER_RUNNING, /* not at its end */
+	SENDER_ENDING,	/* it could make no calls any more: the kernel sent it, by reason of its end */
 };
 
 struct sender {

@@ -357,7 +357,7 @@ def test_end_of_a_pid_namespace_is_told_apart_from_a_kill(pcatch, victim):
     report = pcatch.caught(watcher)
     assert (report.cause, report.sender["kind"]) == ("killed-by-supervisor", "kernel")
     assert "pid namespace" in report.summary
-    assert report.verdict["confidence"] == "likely"
+    assert report.verdict["confidence"] == "certain"
 
 
 def watched_from_inside(pcatch, program):

@@ -1044,6 +1044,34 @@ static void kill_by_kernel_near_cpu_limit(struct world *w)
 						    .source = SOURCE_TRACEPOINT };
 }
 
+// The init of its namespace is gone by the time that somebody looks.
+static void namespace_ended(struct world *w)
+{
+	running(w), dies(w, SIGKILL, SI_KERNEL, 0);
+	w->snapshot.death.sender = (struct sender){
+		.kind = SENDER_KERNEL,
+		.process = { .pid = 100, .uid = 0, .comm = (char *)"tini" },
+		.relation = RELATION_PARENT,
+		.source = SOURCE_TRACEPOINT,
+		.gone = true,
+	};
+	*LIST_ADD(&w->findings.arena, &w->snapshot.process.ns_pids) = PID;
+	*LIST_ADD(&w->findings.arena, &w->snapshot.process.ns_pids) = 7;
+}
+
+static void namespace_ended_on_record(struct world *w)
+{
+	namespace_ended(w);
+	w->snapshot.death.sender.life = SENDER_ENDING;
+}
+
+// It would not have killed it in its own name.
+static void namespace_lived(struct world *w)
+{
+	namespace_ended(w);
+	w->snapshot.death.sender.life = SENDER_RUNNING;
+}
+
 static void kill_by_cgroup(struct world *w)
 {
 	dies(w, SIGKILL, SI_USER, 55);
@@ -1236,6 +1264,11 @@ static const struct {
 	CASE(kill_cpu_limit, CAUSE_RESOURCE_LIMIT, LIKELY, "10.02 s", "10 s"),
 	CASE(kill_by_kernel_near_cpu_limit, CAUSE_RESOURCE_LIMIT, LIKELY, "the kernel itself",
 	     "10 s"),
+	CASE(namespace_ended, CAUSE_KILLED_BY_SUPERVISOR, LIKELY, "which was ending", "tini (pid 100)",
+	     "pid namespace"),
+	CASE(namespace_ended_on_record, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN, "which was ending",
+	     "tini (pid 100)", "pid namespace"),
+	CASE(namespace_lived, CAUSE_KILLED_BY_UNKNOWN, CONFIDENCE_UNKNOWN, NULL, "SIGKILL"),
 	CASE(kill_by_cgroup, CAUSE_KILLED_BY_PROCESS, CERTAIN, "/shop.slice/web.service",
 	     "cgroup.kill", "killer (pid 55)"),
 	CASE(term_while_idle, CAUSE_KILLED_BY_PROCESS, CERTAIN, NULL,
