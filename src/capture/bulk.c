@@ -408,6 +408,7 @@ static struct error *add_gaps(const struct bulk_copy *c, struct snapshot *s)
 	const struct residence *r = &c->residence;
 	uint64_t all = r->resident + (c->lives ? 0 : r->swapped), left_out = all - c->planned;
 	const char *why = why_stopped(c), *stuck = c->stuck;
+	bool slow = atomic_load(&c->stop) == TOO_LONG;
 	struct error *err = NULL;
 
 	if (left_out) {
@@ -422,7 +423,9 @@ static struct error *add_gaps(const struct bulk_copy *c, struct snapshot *s)
 			       size(left_out).text, size(all).text, size(c->options->limit).text);
 	}
 	if (!err && (why || stuck))
-		err = gaps_add(&s->arena, &s->gaps, FULL_CORE, NULL, "%s%s%s: %s of %s were copied",
+		err = gaps_add(&s->arena, &s->gaps, FULL_CORE,
+			       slow ? "put reports on a faster disk with -o DIR" : NULL,
+			       "%s%s%s: %s of %s were copied",
 			       why ? why : "it did not come back",
 			       stuck ? ", copying waits for " : "", stuck ? stuck : "",
 			       size(s->full_core.bytes).text, size(c->planned).text);
