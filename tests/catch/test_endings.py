@@ -93,7 +93,7 @@ def test_exception_that_ended_a_thread_is_not_what_ended_the_process(pcatch, pyt
 
 
 def test_exception_that_came_out_of_an_event_loop(pcatch, python):
-    if python == PYTHONS["2.7"]:
+    if python == PYTHONS.get("2.7"):
         pytest.skip("CPython 2.7 has no asyncio")
     report = pcatch.catch(python, ENDINGS, "loop-raises")
     assert (report.cause, report.status) == ("uncaught-exception", 1)

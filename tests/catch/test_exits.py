@@ -64,7 +64,7 @@ def test_os_exit_0_is_os_exit_too(pcatch, python):
     ],
 )
 def test_uncaught_exception_on_stderr_is_named(pcatch, python, tmp_path, death, type_, message):
-    if python == PYTHONS["2.7"] and type_ == "BrokenPipeError":
+    if python == PYTHONS.get("2.7") and type_ == "BrokenPipeError":
         type_ = "OSError"
     with open(tmp_path / "stderr", "wb") as stderr:
         report = pcatch.catch(python, DEATHS, death, stderr=stderr)
