@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "dump.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -77,9 +79,16 @@ struct error *dump_map(const char *path, struct dump *dump)
 
 struct error *dump_read(struct dump *dump)
 {
-	struct error *err = core_is(dump->data, dump->len)
-				    ? core_read(dump->data, dump->len, &dump->snapshot)
-				    : minidump_read(dump->data, dump->len, &dump->snapshot);
+	bool core = core_is(dump->data, dump->len);
+	struct error *err = NULL;
+
+	// gdb is given the program first.
+	if (!core && dump->len >= SELFMAG && !memcmp(dump->data, ELFMAG, SELFMAG))
+		err = error_new(ERROR_INPUT, "it is a program or a library and no dump: name the dump "
+					     "or core first, and binaries after it");
+	else
+		err = core ? core_read(dump->data, dump->len, &dump->snapshot)
+			   : minidump_read(dump->data, dump->len, &dump->snapshot);
 
 	dump->snapshot.places = dump->places;
 	// Ours say by which version they were made, and lack nothing that could be had.

@@ -4,6 +4,7 @@ import ctypes
 import http.server
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import threading
@@ -215,6 +216,24 @@ def test_nobody_is_asked_at_a_death(pcatch, victim, serve, tmp_path):
         victim("null-deref"), env=environment(server.url, tmp_path), how="run"
     )
     assert report.cause == "native-crash" and server.asked == []
+
+
+def test_library_that_is_not_there_is_a_gap(pcatch, gone, serve, tmp_path):
+    server = serve(gone.files)
+    # What the loader finds first, and what has none of the functions.
+    source = tmp_path / "empty.c"
+    source.write_text("int nothing;\n")
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    subprocess.run(
+        compiler + ["-shared", "-fPIC", "-o", tmp_path / "libdebuginfod.so.1", source], check=True
+    )
+    called = pcatch.call(
+        "show", "-f", "json", gone.report.dump,
+        env=dict(environment(server.url, tmp_path), LD_LIBRARY_PATH=str(tmp_path)),
+    )
+    assert called.status == 0, called
+    gap = gaps(json.loads(called.stdout), "function names of", gone.path)[0]
+    assert "libdebuginfod.so.1 has no debuginfod_begin" in gap["why"] and server.asked == []
 
 
 def test_server_that_is_not_there_is_a_gap(pcatch, gone, tmp_path):

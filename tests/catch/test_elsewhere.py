@@ -234,6 +234,10 @@ def test_binary_that_is_not_there_is_refused(pcatch, crashed, tmp_path):
     assert called.status == 1 and str(tmp_path / "nothing") in called.stderr
     called = pcatch.call("show", crashed[0].dump, tmp_path)
     assert called.status == 2 and "is no file" in called.stderr
+    # As gdb would have it.
+    called = pcatch.call("show", crashed[1], crashed[0].dump)
+    assert called.status == 1 and "name the dump or core first" in called.stderr
+    assert len(called.stderr.splitlines()) == 1
 
 
 def test_python_frames_need_no_binary(pcatch, any_python, tmp_path):
