@@ -104,7 +104,10 @@ static struct error *redact_log(struct snapshot *snapshot, struct log *log)
 		err = redact_lines(&snapshot->arena, log->lines.v + from, &n);
 		if (err)
 			return err;
-		memmove(log->lines.v + kept, log->lines.v + from, n * sizeof(*log->lines.v));
+		// An empty list has no array.
+		if (n)
+			memmove(log->lines.v + kept, log->lines.v + from,
+				n * sizeof(*log->lines.v));
 		kept += n;
 		from = to;
 		if (i < log->cuts.n)
