@@ -95,13 +95,14 @@ static struct error *take_pid_from_logs(const struct options *options, struct sn
 static struct error *redact_log(struct snapshot *snapshot, struct log *log)
 {
 	size_t from = 0, kept = 0;
-	struct error *err = NULL;
 
-	for (size_t i = 0; !err && i <= log->cuts.n; i++) {
+	if (!log->lines.n)
+		return NULL;
+	for (size_t i = 0; i <= log->cuts.n; i++) {
 		size_t to = i < log->cuts.n ? log->cuts.v[i].before : log->lines.n;
 		size_t n = to - from;
 
-		err = redact_lines(&snapshot->arena, log->lines.v + from, &n);
+		struct error *err = redact_lines(&snapshot->arena, log->lines.v + from, &n);
 		if (err)
 			return err;
 		// An empty list has no array.
