@@ -278,9 +278,10 @@ def test_a_disk_that_stands_still_does_not_hold_the_target(pcatch, victim, freez
     folder, freeze = freezing_disk
     pcatch.out = folder / "reports"
     target = pcatch.start(victim("heap"), "8", "4")
-    watcher = pcatch.attach(target.truth["pid"], ["--full-core"])
+    watcher = pcatch.attach(target.truth["pid"], ["--full-core", "-v"])
     freeze(True)
     target.go()
+    watcher.line("stderr", r"full core: 0% of \d+ MiB")
     assert target.wait() == -signal.SIGSEGV
     assert watcher.process.poll() is None
     freeze(False)
