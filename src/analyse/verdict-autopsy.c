@@ -552,6 +552,7 @@ static bool judge_status(const struct findings *findings, struct opinion *opinio
 	else
 		claim_exit(findings, opinion);
 	tell_told(opinion, a->unit.stop);
+	tell_told(opinion, a->unit.kill);
 	opinion_for(opinion, a->end.source, "\"%s\"", opinion_clip(opinion, a->end.text, 300));
 	if (a->end.of_unit)
 		opinion_doubt(opinion, a->end.source,

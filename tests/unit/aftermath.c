@@ -212,6 +212,42 @@ static void test_kill_that_systemd_owns_up_to(void **state)
 	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
 	judge(&s, CAUSE_KILLED_BY_UNKNOWN, CERTAIN);
 	scene_deinit(&s);
+	// The watchdog's SIGABRT is systemd's, also where a core was made of it.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, "web.service: Watchdog timeout (limit 30s)!", 0,
+	     -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
+	     "web.service: Killing process 4242 (python3) with signal SIGABRT.", 0, -1);
+	told(&s, TOLD_BY_COREDUMP, NOW - 60 * SECOND, "Process 4242 (python3) of user 0 dumped "
+						      "core.",
+	     SIGABRT, -1);
+	judge(&s, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN);
+	assert_non_null(strstr(s.findings.verdict.summary, "watchdog"));
+	scene_deinit(&s);
+	// systemctl kill is somebody's wish.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
+	     "web.service: Sent signal SIGKILL to main process 4242 (python3) on client request.", 0,
+	     -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_SUPERVISOR, CERTAIN);
+	assert_non_null(strstr(s.findings.verdict.summary, "systemctl kill"));
+	scene_deinit(&s);
+	// A SIGTERM that was sent and another end that was seen are two things.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
+	     "web.service: Sent signal SIGTERM to main process 4242 (python3) on client request.", 0,
+	     -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 30 * SECOND, "web.service: Main process exited", 0, 3);
+	judge(&s, CAUSE_EXIT_CODE, CERTAIN);
+	scene_deinit(&s);
+	// systemd-oomd is no kernel.
+	scene_init(&s);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND,
+	     "web.service: systemd-oomd killed 3 process(es) in this unit.", 0, -1);
+	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, KILLED, SIGKILL, -1);
+	judge(&s, CAUSE_KILLED_BY_SUPERVISOR, LIKELY);
+	scene_deinit(&s);
 	// Asked to stop, and no failure told.
 	scene_init(&s);
 	told(&s, TOLD_BY_SYSTEMD, NOW - 60 * SECOND, "Stopping web.service - Web...", 0, -1);
