@@ -19,7 +19,8 @@
 // Where the kernel does not say it is the customary default.
 #define PARANOID_DEFAULT 2
 
-// The C library's own signals, by which threads are cancelled and change their user; no header has them.
+// The C library's own signals, by which threads are cancelled and change their user. No header has
+// them.
 #define SIGCANCEL 32
 #define SIGSETXID 33
 
