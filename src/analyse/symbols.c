@@ -319,7 +319,7 @@ static struct error *module_names(struct symbolizer *s, size_t index, const stru
 	const struct module *module = &snapshot->modules.v[index];
 	if (image)
 		m->bias = image->bias;
-	if (image && !image->embedded)
+	if (image && !image->embedded && !image->debug_alone)
 		return load(m, image, module, snapshot->places, s->names);
 	m->kind = SYMBOLS_NONE;
 	struct error *err = load_debug_alone(m, snapshot, module, image != NULL, s->names);
@@ -639,7 +639,7 @@ struct error *symbolizer_wanted(const struct symbolizer *symbolizer, struct aren
 				   arena, ret);
 		if (err || module->in_memory || !module->build_id_len)
 			continue;
-		// An embedded image has its error, too.
+		// One of what is here in its place has its error, too.
 		if (images->errors[i])
 			err = want(module->build_id, module->build_id_len, false, module->path,
 				   arena, ret);

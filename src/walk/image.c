@@ -491,6 +491,31 @@ struct error *image_open(const struct module *module, const struct places *place
 			       module->path);
 }
 
+struct error *image_open_debug(const struct module *module, const struct places *places,
+			       struct image *ret)
+{
+	char path[PLACE_MAX];
+
+	for (unsigned n = 0; places_debug(places, module->build_id, module->build_id_len, n, path);
+	     n++) {
+		_cleanup_(image_close) struct image image = { .fd = -1 };
+		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+		if (fd < 0 || error_drop(open_owned_fd(fd, module->start, &image)) ||
+		    !same_build_id(module, &image) || !lacks_code(&image))
+			continue;
+		// What its headers say of segments is true of the file that it was taken from.
+		for (size_t i = 0; i < image.loads.n; i++)
+			image.loads.v[i].filesz = 0;
+		image.eh_frame_hdr = image.dynamic = 0;
+		image.debug_alone = true;
+		*ret = TAKE(image);
+		image.fd = -1;
+		return NULL;
+	}
+	return error_new(ERROR_UNSUPPORTED, "%s: no debug information is here", module->path);
+}
+
 void image_close(struct image *image)
 {
 	if (image->fd >= 0)

@@ -20,6 +20,7 @@ struct image {
 	const uint8_t *data; /* the ELF image of a module in memory, owned; NULL for a file */
 	const struct mem *embedded; /* in place of both: where embed_unwind() put what it is made of, borrowed */
 	taddr start;	     /* of an embedded one: where its first bytes are */
+	bool debug_alone;    /* the file with its debug information: none of its segments' bytes */
 	uint64_t size;	     /* of the file or of the data */
 	struct image_pages *pages; /* what has been read of the file */
 	uint16_t machine;    /* EM_* */
@@ -55,6 +56,13 @@ struct error *image_open(const struct module *module, const struct places *place
  */
 struct error *image_open_embedded(const struct module *module, const struct mem *mem,
 				  struct image *ret) __attribute__((warn_unused_result));
+
+/*
+ * The first file in PLACES (may be NULL) with the debug information of MODULE, by its build id: it has
+ * symbols, addresses of sections, and .debug_frame, but nothing that was mapped.
+ */
+struct error *image_open_debug(const struct module *module, const struct places *places,
+			       struct image *ret) __attribute__((warn_unused_result));
 
 /*
  * The image of ELF file FD (not taken over; dup'ed), placed so that its first PT_LOAD starts at
@@ -106,7 +114,7 @@ struct images {
 	struct mem_bytes dump;
 	struct image *v;	 /* one per module */
 	unsigned char *state;	 /* 0 not tried, 1 open, 2 cannot be had */
-	struct error **errors;	 /* why not, or why it is an embedded one; owned */
+	struct error **errors;	 /* why not, or why something else stands in its place; owned */
 	struct mem files;	 /* what the modules' files say about their read-only segments */
 	const struct mem *layers[2];
 	size_t last; /* the module that was last looked at by address, + 1 */

@@ -107,6 +107,25 @@ static void place_by_code(struct image *image, const struct snapshot *snapshot,
 	}
 }
 
+// What there is of a module whose file is missing: unwind information that the dump keeps, else the
+// file with its debug information, else its first page.
+static bool open_in_its_place(struct images *images, const struct module *module,
+			      struct image *ret)
+{
+	struct image debug;
+	uint8_t byte;
+	bool embedded = !error_drop(image_open_embedded(module, &images->dump.mem, ret));
+
+	if (embedded && image_read(ret, ret->eh_frame_hdr, &byte, 1))
+		return true;
+	if (error_drop(image_open_debug(module, images->snapshot->places, &debug)))
+		return embedded;
+	if (embedded)
+		image_close(ret);
+	*ret = debug;
+	return true;
+}
+
 const struct image *images_get(struct images *images, size_t index)
 {
 	const struct snapshot *snapshot = images->snapshot;
@@ -122,11 +141,10 @@ const struct image *images_get(struct images *images, size_t index)
 		if (err) {
 			images->errors[index] = err;
 			images->state[index] = IMAGE_MISSING;
-			if (module->in_memory || error_drop(image_open_embedded(module, &images->dump.mem,
-										&image)))
+			if (module->in_memory || !open_in_its_place(images, module, &image))
 				return NULL;
 		}
-		if (!module->in_memory)
+		if (!module->in_memory && !image.debug_alone)
 			place_by_code(&image, snapshot, module);
 		images->v[index] = image;
 		images->state[index] = IMAGE_OPEN;

@@ -744,6 +744,7 @@ static struct error *explain(struct walk *w, enum step why)
 	const struct module *module = snapshot_module_at(images->snapshot, pc);
 	const char *name = module ? path_basename(module->path) : "no module";
 	size_t index = module ? (size_t)(module - images->snapshot->modules.v) : 0;
+	const struct image *image = module ? images_get(images, index) : NULL;
 	char *text;
 
 	if (w->fault)
@@ -752,7 +753,7 @@ static struct error *explain(struct walk *w, enum step why)
 	else if (!executable(w->unwinder, pc))
 		text = arena_printf(arena, "%#" PRIx64 " is no code, and nothing leads on from it",
 				    pc);
-	else if (why == STEP_NO_CFI && module && !images_get(images, index))
+	else if (why == STEP_NO_CFI && module && (!image || image->debug_alone))
 		text = arena_printf(arena, "no file to unwind %#" PRIx64 " with: %s", pc,
 				    images->errors[index]->text);
 	else if (why == STEP_NO_CFI)

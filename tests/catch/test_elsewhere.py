@@ -174,6 +174,42 @@ int main(void) { truth_fault("price_of", NULL); return price_of(NULL); }
 """
 
 
+UNWOUND_SOURCE = """
+#include "truth.h"
+static __attribute__((noinline)) int inner(volatile int *p) { int v = *p; __asm__(""); return v; }
+static __attribute__((noinline)) int outer(volatile int *p)
+{
+	volatile char room[100];
+	room[1] = 1;
+	int v = inner(p) + room[1];
+	__asm__("");
+	return v;
+}
+int main(void) { truth_fault("inner", NULL); return outer(NULL) + 1; }
+"""
+
+
+def test_debug_information_alone_unwinds_where_it_says_how(pcatch, tmp_path):
+    if not shutil.which("objcopy"):
+        pytest.skip("no objcopy")
+    source, program, debug = (tmp_path / name for name in ("app.c", "app", "app.debug"))
+    source.write_text(UNWOUND_SOURCE)
+    subprocess.run(
+        shlex.split(os.environ.get("CC") or "cc")
+        + ["-g", "-O1", "-w", "-fomit-frame-pointer", "-fno-asynchronous-unwind-tables"]
+        + ["-D_GNU_SOURCE", "-I", VICTIMS, "-Wl,--build-id", "-o", program, source],
+        check=True,
+    )
+    subprocess.run(["objcopy", "--only-keep-debug", program, debug], check=True)
+    report = pcatch.catch(program, options=["--embed-unwind=never"])
+    if [f["found_by"] for f in dying(report.json)["native"]][1] != "cfi":
+        pytest.skip("this compiler writes no .debug_frame")
+    program.unlink()
+    alone = show(pcatch, report.dump, debug)
+    assert functions(alone)[:3] == ["inner", "outer", "main"]
+    assert by_cfi(alone) == by_cfi(report.json)
+
+
 def test_debug_information_that_files_share_is_found_by_its_build_id(pcatch, tmp_path):
     if not shutil.which("dwz") or not shutil.which("objcopy"):
         pytest.skip("no dwz" if shutil.which("objcopy") else "no objcopy")
