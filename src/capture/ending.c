@@ -280,6 +280,7 @@ struct error *ending_keep(struct ending *ending, struct look *look)
 	*scene = TAKE(look->snapshot);
 	look->taken = false;
 	ending->scene = scene;
+	ending->aborted = false;
 	ending->kept = monotonic_now();
 	return NULL;
 }
@@ -318,13 +319,34 @@ static bool ended_with_python(const struct ending *ending, const struct snapshot
 		death->sender.kind == SENDER_SELF);
 }
 
+/*
+ * A server that gives up on its worker sends SIGABRT, and SIGKILL soon after to who has not gone by then:
+ * what it hung in when the first one came is why.
+ */
+static bool was_given_up(const struct snapshot *snapshot)
+{
+	const struct death *death = &snapshot->death;
+	pid_t sender = death->sender.process.pid;
+
+	if (death->kind != DEATH_SIGNAL || death->signo != SIGKILL || !sender)
+		return false;
+	for (size_t i = 0; i < death->earlier.n; i++)
+		if (death->earlier.v[i].info.signo == SIGABRT &&
+		    death->earlier.v[i].disposition == SIGNAL_HANDLED &&
+		    death->earlier.v[i].sender.process.pid == sender)
+			return true;
+	return false;
+}
+
 struct error *ending_settle(struct ending *ending, const struct traced *process,
 			    struct snapshot *snapshot)
 {
 	struct arena *arena = &snapshot->arena;
 
-	if (ending->scene && ended_with_python(ending, snapshot))
+	if (ending->scene && (ended_with_python(ending, snapshot) || was_given_up(snapshot))) {
+		snapshot->death.since_abort = ending->aborted;
 		return snapshot_take_scene(snapshot, ending->scene);
+	}
 	if (ending->scene || !snapshot->python.found || snapshot->death.kind != DEATH_EXIT)
 		return NULL;
 	if (!ending->armed && ending->why)

@@ -12,6 +12,7 @@
  */
 struct ending {
 	struct snapshot *scene;	/* NULL: none yet */
+	bool aborted;		/* it is of a SIGABRT that was handled, not of Python's end */
 	bool gone;		/* the interpreter of the scene had been taken down at the death */
 	bool armed;
 	int64_t kept; /* CLOCK_MONOTONIC */

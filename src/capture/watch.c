@@ -510,7 +510,9 @@ static struct error *on_signal(struct watched *d, struct tracee *tracee, int sig
 	if (!err && kept && asked && d->look.taken && d->look.snapshot.python.found &&
 	    !d->captured && !was_aborted(d)) {
 		d->aborted = monotonic_now();
-		return take_scene(d, tracee);
+		err = take_scene(d, tracee);
+		d->ending.aborted = !err && d->ending.scene;
+		return err;
 	}
 	if (!err && handled && asked)
 		err = ending_asked(&d->ending, d->traced);
@@ -651,11 +653,11 @@ static struct error *finish(struct watched *d, int status, struct snapshot **ret
 	if (!err && w->options->pidfile && d->role == ROLE_MAIN)
 		err = look_at_pidfile(d, status, snapshot);
 	if (!err)
-		err = ending_settle(&d->ending, d->traced, snapshot);
-	if (!err)
 		err = earlier_copy(&d->earlier, snapshot);
 	if (!err)
 		err = tell_senders(d, snapshot);
+	if (!err)
+		err = ending_settle(&d->ending, d->traced, snapshot);
 	if (!err)
 		err = sampler_copy(&d->sampler, snapshot);
 	if (err) {

@@ -114,8 +114,10 @@ static void head_times(struct page *page, const struct snapshot *snapshot, bool 
 		return;
 	span = words_duration(arena, before);
 	if (span)
-		page_field(page, "stacks of", STYLE_PLAIN,
-			   "the moment at which Python began to take itself down, %s before the end", span);
+		page_field(page, "stacks of", STYLE_PLAIN, "the moment at which %s, %s before the end",
+			   snapshot->death.since_abort ? "SIGABRT came"
+						       : "Python began to take itself down",
+			   span);
 	page->failed |= !span;
 }
 

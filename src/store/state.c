@@ -268,6 +268,7 @@ static const struct field death_record_fields[] = {
 	F(struct death, signo),
 	RECORD(struct death, info, signal_info_record),
 	F(struct death, first_chance),
+	F(struct death, since_abort),
 	F(struct death, tid),
 	RECORD(struct death, sender, sender_record),
 	F(struct death, core_dumped),

@@ -278,6 +278,7 @@ struct death {
 	int signo;		   /* DEATH_SIGNAL: what ended it */
 	struct signal_info info;   /* siginfo of that signal; with first_chance, of the first fault */
 	bool first_chance;	   /* a handler took the fault first and then re-raised it */
+	bool since_abort; /* time.finalization is when a SIGABRT came that it took by ending */
 	pid_t tid;		   /* thread that faulted, called exit or took the signal; 0 unknown */
 	struct sender sender;
 	int core_dumped;	   /* 0, 1, -1 unknown */
@@ -393,7 +394,7 @@ struct snapshot {
 		int64_t process_start, attached, death;
 		/*
 		 * When threads and memory were captured, if that was as Python began to take itself
-		 * down and not at the death; 0 otherwise.
+		 * down (or see death.since_abort) and not at the death; 0 otherwise.
 		 */
 		int64_t finalization;
 		int64_t frozen; /* how long it was held still, nanoseconds; -1 unknown */
