@@ -7,8 +7,8 @@
 /*
  * Put together what an autopsy has found: who has the pid now, between which moments the process
  * ended, and which of the lines of logs and of the kernel are about this end and not about an older
- * owner of the pid. Fills findings->aftermath; hints and python must be there. Nothing is done for a
- * snapshot that is no autopsy.
+ * owner of the pid. Fills findings->aftermath; hints and python must be there. Nothing is done for
+ * a snapshot that is no autopsy.
  */
 void aftermath_find(struct findings *findings);
 

@@ -235,7 +235,8 @@ static bool mentions(const char *line, size_t len, const char *number, size_t nu
 {
 	const char *end = line + len;
 
-	for (const char *at = line; (at = memmem(at, (size_t)(end - at), number, number_len)); at++) {
+	for (const char *at = line; (at = memmem(at, (size_t)(end - at), number, number_len));
+	     at++) {
 		unsigned char before = at > line ? (unsigned char)at[-1] : ' ';
 		unsigned char after = at + number_len < end ? (unsigned char)at[number_len] : ' ';
 

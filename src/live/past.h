@@ -18,8 +18,8 @@ struct error *past_logs(struct snapshot *snapshot, const strings *paths, int lin
 	__attribute__((warn_unused_result));
 
 /*
- * When the machine was started, and, by WTMP ("/var/log/wtmp"), whether it was shut down in order; in
- * a container, when that was started. snapshot->host has to be there.
+ * When the machine was started, and, by WTMP ("/var/log/wtmp"), whether it was shut down in order;
+ * in a container, when that was started. snapshot->host has to be there.
  */
 struct error *past_boot(struct snapshot *snapshot, const char *wtmp)
 	__attribute__((warn_unused_result));
