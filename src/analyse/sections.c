@@ -103,16 +103,18 @@ void sections_unpack(Elf *elf, struct sections *ret)
 		if (!gelf_getshdr(scn, &header) || !(header.sh_flags & SHF_COMPRESSED) ||
 		    header.sh_type == SHT_NOBITS)
 			continue;
-		if (!is_needed(elf_strptr(elf, names, header.sh_name))) {
-			// libdw passes over sections without bytes.
+		Elf_Data *raw = NULL, *data = NULL;
+		if (is_needed(elf_strptr(elf, names, header.sh_name))) {
+			raw = elf_rawdata(scn, NULL);
+			data = elf_getdata(scn, NULL);
+		}
+		if (ret->n == SECTIONS_MAX || !raw || !raw->d_buf || !data ||
+		    !unpack(raw->d_buf, raw->d_size, &ret->v[ret->n])) {
+			// libdw, which would unpack it to whatever size, passes over sections without bytes.
 			header.sh_type = SHT_NOBITS;
 			gelf_update_shdr(scn, &header);
 			continue;
 		}
-		Elf_Data *raw = elf_rawdata(scn, NULL), *data = elf_getdata(scn, NULL);
-		if (ret->n == SECTIONS_MAX || !raw || !raw->d_buf || !data ||
-		    !unpack(raw->d_buf, raw->d_size, &ret->v[ret->n]))
-			continue;
 		drop_packed(elf, &header);
 		data->d_buf = ret->v[ret->n].data;
 		data->d_size = ret->v[ret->n].len;

@@ -24,7 +24,7 @@ struct sections {
 /*
  * Unpack ELF's, which must have been opened with ELF_C_READ_MMAP_PRIVATE: its section headers are
  * changed, and its data are in RET until sections_free(), which is to come after ELF was used for
- * the last time. What cannot be unpacked is left as it is, and whoever reads it will complain.
+ * the last time. What cannot be unpacked, or is larger than anybody's, is as if it were not there.
  */
 void sections_unpack(Elf *elf, struct sections *ret);
 void sections_free(struct sections *sections); /* safe on zero */
