@@ -469,13 +469,16 @@ class Pcatch:
         assert watcher.wait(seconds) == 0, watcher.stderr
         return self.report(watcher)
 
-    def catch_child(self, *command, status=0, **popen):
+    def catch_child(self, *command, status=0, ready=None, **popen):
         """
-        As catch, of a child of COMMAND whose pid is in its truth; COMMAND goes on, and ends with STATUS.
-        Returns COMMAND beside the one report.
+        As catch, of a child of COMMAND whose pid is in its truth; COMMAND goes on, as soon as READY
+        says yes to that pid, and ends with STATUS. Returns COMMAND beside the one report.
         """
         parent = self.start(*command, **popen)
-        watcher = self.attach(parent.truth["pid"])
+        child = parent.truth["pid"]
+        watcher = self.attach(child)
+        if ready:
+            until(lambda: ready(child), "the child to be ready")
         parent.go()
         assert parent.wait() == status, parent.stderr
         return self.caught(watcher), parent
