@@ -443,19 +443,24 @@ struct error *redact_assignment(struct arena *arena, const char *text, char **re
 // A key of 16384 bits has 200.
 #define PEM_LINES ((size_t)256)
 
+static bool is_base64(const char *line)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+
+	return *line && !line[strspn(line, base64)];
+}
+
 // How many of the N lines after one with "-----BEGIN" belong to it: to "-----END", or as long as
 // they are base64 where that is missing.
 static size_t pem_lines(char *const *lines, size_t n)
 {
-	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 	size_t only_base64 = 0;
 
 	n = n < PEM_LINES ? n : PEM_LINES;
 	for (size_t i = 0; i < n; i++)
 		if (strstr(lines[i], "-----END "))
 			return i + 1;
-	while (only_base64 < n && lines[only_base64][0] &&
-	       !lines[only_base64][strspn(lines[only_base64], base64)])
+	while (only_base64 < n && is_base64(lines[only_base64]))
 		only_base64++;
 	return only_base64;
 }
@@ -465,10 +470,17 @@ struct error *redact_lines(struct arena *arena, char **lines, size_t *n)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < *n; i++) {
-		const char *pem = strstr(lines[i], "-----BEGIN ");
-		size_t more = pem && !strstr(pem, "-----END ") ? pem_lines(lines + i + 1, *n - i - 1) : 0;
-		struct error *err = scan_text(arena, lines[i], &lines[kept]);
+		const char *pem = strstr(lines[i], "-----BEGIN "), *end = strstr(lines[i], "-----END ");
+		size_t more = pem && !end ? pem_lines(lines + i + 1, *n - i - 1) : 0;
 
+		// The block began before the first line.
+		if (end && !pem) {
+			while (kept && is_base64(lines[kept - 1]))
+				kept--;
+			lines[kept++] = (char *)REDACTED;
+			continue;
+		}
+		struct error *err = scan_text(arena, lines[i], &lines[kept]);
 		if (err)
 			return err;
 		kept++;

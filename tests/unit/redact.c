@@ -146,6 +146,9 @@ static void test_command_lines(void **state)
 static void test_log_lines(void **state)
 {
 	static const char *const in[] = {
+		"MIIabcdefgh",
+		"xyz=",
+		"-----END RSA PRIVATE KEY-----",
 		"GET /?token=abc 200",
 		"connecting to postgres://app:hunter2@db:5432/app",
 		"-----BEGIN RSA PRIVATE KEY-----",
@@ -158,6 +161,7 @@ static void test_log_lines(void **state)
 		"a worker ended",
 	};
 	static const char *const out[] = {
+		"[redacted]",
 		"GET /?token=[redacted] 200",
 		"connecting to postgres://app:[redacted]@db:5432/app",
 		"[redacted]",
