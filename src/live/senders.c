@@ -446,7 +446,9 @@ static void ask_for_sender(struct senders *s, uint64_t nth)
 		sender.kind = SENDER_SELF;
 	else
 		sender.kind = SENDER_PROCESS;
-	sender.gone = pid && pid != k->target;
+	// Who happened to run when the kernel killed says nothing, and to ask takes memory, which is
+	// what the OOM killer strikes for: it would be waited for with the heap locked.
+	sender.gone = pid && pid != k->target && sender.kind != SENDER_KERNEL;
 	k->asked = sender.gone && may_look_up(s);
 	k->sent.sender = sender;
 	if (!k->asked)
@@ -466,7 +468,7 @@ static void complete_sender(struct senders *s, uint64_t nth)
 	struct sender sender = k->sent.sender;
 	const struct census_entry *known = census_find(&s->census, sender.process.pid);
 
-	if (sender.process.pid && sender.kind != SENDER_SELF) {
+	if (sender.process.pid && sender.kind != SENDER_SELF && sender.kind != SENDER_KERNEL) {
 		pthread_mutex_unlock(&s->lock);
 		census_complete(&s->census, k->asked, &k->arena, &sender);
 		pthread_mutex_lock(&s->lock);
