@@ -83,6 +83,8 @@ struct error *watch_create(const struct watch_options *options, struct watch **r
 	if (!w)
 		return error_nomem();
 	w->options = options;
+	// Before there are other threads, which would have heaps of their own.
+	reserve_fill(false);
 	struct error *err = witness_init(&w->witness);
 	if (!err)
 		err = tracer_init(&w->tracer, &options->signals, options->children);
@@ -96,7 +98,6 @@ struct error *watch_create(const struct watch_options *options, struct watch **r
 		free(w);
 		return err;
 	}
-	reserve_fill(false);
 	*ret = w;
 	return NULL;
 }

@@ -508,6 +508,28 @@ static uint64_t take_out(struct senders *s, uint64_t nth)
 	return end;
 }
 
+#define PAGE 4096
+// More than a pass over the rings was seen to use.
+#define STACK_TOUCHED ((size_t)64 << 10)
+
+/*
+ * When the OOM killer strikes in our own cgroup there is no page to be had for two seconds, and this
+ * thread, which waits for one, keeps the others from making a thread or giving memory back: so
+ * what it writes to has its pages from the beginning.
+ */
+static void touch(void *data, size_t len)
+{
+	for (size_t i = 0; i < len; i += PAGE)
+		((volatile char *)data)[i] = 0;
+}
+
+__attribute__((noinline)) static void touch_stack(void)
+{
+	char room[STACK_TOUCHED];
+
+	touch(room, sizeof(room));
+}
+
 // Waking up first, before the sender ends, is what all this is for. Not every user may.
 static void hurry(void)
 {
@@ -527,6 +549,7 @@ static void *listen_on(void *argument)
 	for (size_t i = 0; i < s->n_cpus; i++)
 		fds[i] = (struct pollfd){ .fd = s->fds[i], .events = POLLIN };
 	fds[s->n_cpus] = (struct pollfd){ .fd = s->wake, .events = POLLIN };
+	touch_stack();
 	hurry();
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop) {
@@ -626,6 +649,7 @@ struct error *senders_create(bool children, void (*kernel_killed)(void), struct 
 
 	if (!s)
 		return error_nomem();
+	touch(s, sizeof(*s));
 	s->children = children;
 	s->kernel_killed = kernel_killed;
 	s->wake = -1;
