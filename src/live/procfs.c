@@ -308,8 +308,10 @@ static void parse_stat(struct snapshot *snapshot)
 				      minor < 64 ? minor : minor - 64);
 	else if (tty)
 		p->tty = arena_printf(&snapshot->arena, "terminal %u:%u", major, minor);
-	int64_t since_boot = (int64_t)start * (INT64_C(1000000000) / sysconf(_SC_CLK_TCK));
-	snapshot->time.process_start = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + since_boot;
+	int64_t boot = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME), since_boot, begin;
+	if (!__builtin_mul_overflow(start, INT64_C(1000000000) / sysconf(_SC_CLK_TCK), &since_boot) &&
+	    !__builtin_add_overflow(boot, since_boot, &begin))
+		snapshot->time.process_start = begin;
 }
 
 static struct error *parse_status(struct snapshot *snapshot)
